@@ -1,0 +1,240 @@
+//! Floor 1: what follows from what was seen. Pure: no async, no client, no clock, no randomness, no logging.
+//!
+//! Each kind has a `Seen` (what the world looked like), and a plan function from the stored object, the `Seen`, the
+//! [`Facts`] of this turn and the time to a [`Plan`]. The shell performs plans; it decides nothing.
+
+pub mod access;
+pub mod address;
+pub mod delivery;
+pub mod dispatch;
+pub mod group;
+pub mod invitation;
+pub mod letter;
+pub mod portal_user;
+pub mod tenant;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{AccountRef, Invitation, WorkloadRef};
+use delivery::Outcome;
+use letter::Letter;
+
+/// What follows: the status to write, what to do then, and when to look again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan<S> {
+    /// The whole status. Equal to the stored one: nothing is written.
+    pub status: S,
+    /// What to do once the status is written, in this order.
+    pub effects: Vec<Effect>,
+    /// The moment at which the same facts give another plan; always in the future.
+    pub wake: Option<Timestamp>,
+}
+
+impl<S> Plan<S> {
+    /// Whether this plan hands a mail to the relay: then it needs a place there before its attempt is recorded.
+    pub fn mails(&self) -> bool {
+        self.effects.iter().any(|e| matches!(e, Effect::Deliver(d) if d.channel == Channel::Relay))
+    }
+
+    /// Whether this plan delivers a link or a mail at all: then it claims its address and seat while it is carried out.
+    pub fn delivers(&self) -> bool {
+        self.effects.iter().any(|e| matches!(e, Effect::Deliver(_)))
+    }
+}
+
+/// The earlier of two moments, where there are any.
+pub fn earliest(moments: impl IntoIterator<Item = Option<Timestamp>>) -> Option<Timestamp> {
+    moments.into_iter().flatten().min()
+}
+
+/// Everything that this operator can ever do besides writing its status.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Deliver one recorded attempt. Needs the fence of this turn's write; yields a fact.
+    Deliver(Box<Delivery>),
+    /// Remove the link Secret of this object. Yields a fact.
+    RemoveLink,
+    /// Make a child; harmless if it exists.
+    MakeInvitation(Box<Invitation>),
+    /// Bring a child to the spec that its parent asks for.
+    UpdateInvitation(Box<Invitation>),
+    /// Delete a child invitation of this identity.
+    DeleteInvitation {
+        /// Name.
+        name: String,
+        /// UID that it must still have.
+        uid: String,
+    },
+    /// Delete this account, which acceptance made, if nobody touched it since.
+    DeleteThisUser,
+    /// Set (or remove) one annotation of this object.
+    Annotate {
+        /// Key.
+        key: &'static str,
+        /// Value; None removes the annotation.
+        value: Option<String>,
+    },
+    /// Set the scale of a workload.
+    Scale {
+        /// Which.
+        workload: WorkloadRef,
+        /// To what.
+        replicas: i32,
+    },
+    /// Tell the story to `kubectl describe`: best effort.
+    Tell {
+        /// CamelCase, past participle: `InvitationSent`.
+        reason: &'static str,
+        /// One sentence without personal data beyond the object's own.
+        note: String,
+        /// Whether it is a warning.
+        warning: bool,
+    },
+}
+
+/// What a delivery is for. It is part of the link's MAC and of the Message-ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The invitation itself.
+    Invitation,
+    /// The address of a portal that was switched on for the first time.
+    Activation,
+}
+
+impl Purpose {
+    /// The word for it in MACs, Message-IDs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Invitation => "invitation",
+            Purpose::Activation => "activation",
+        }
+    }
+}
+
+/// How something is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// By mail.
+    Relay,
+    /// Into a Secret.
+    Secret,
+}
+
+/// One delivery, complete: execution has no choices left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// What for.
+    pub purpose: Purpose,
+    /// How.
+    pub channel: Channel,
+    /// Serial of the link.
+    pub serial: i64,
+    /// Number of the try within the serial.
+    pub number: i64,
+    /// Key that signs the link.
+    pub key_id: String,
+    /// When the try began: the Date of the mail, and the start of the time in which it may be finished.
+    pub start: Timestamp,
+    /// Message-ID without angle brackets.
+    pub message_id: String,
+    /// Address as it goes to the relay (domain in ASCII).
+    pub to: String,
+    /// The words.
+    pub letter: Letter,
+}
+
+/// What the shell learned by acting, or a person by clicking, in this turn.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A delivery ended like this.
+    Delivery {
+        /// Serial of the link.
+        serial: i64,
+        /// Number of the try.
+        number: i64,
+        /// How it ended.
+        outcome: Outcome,
+        /// When.
+        at: Timestamp,
+    },
+    /// The link Secret is gone.
+    LinkRemoved,
+    /// The person accepted the link of this serial.
+    Accepted {
+        /// Serial of the link that was used.
+        serial: i64,
+        /// The account.
+        user: AccountRef,
+        /// When.
+        at: Timestamp,
+    },
+    /// The person declined the link of this serial.
+    Declined {
+        /// Serial of the link that was used.
+        serial: i64,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Facts of this turn. They go into the plan beside the stored object until they are stored themselves.
+pub type Facts = Vec<Fact>;
+
+/// Who this operator process is among its replicas.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Me {
+    /// Identity of the process, as in `attempt.holder`.
+    pub identity: String,
+    /// Whether it was elected. Without election nobody knows whether a holder is still alive.
+    pub elected: bool,
+}
+
+/// What the operator's start-up settings and Secrets contribute to plans.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Life of a link where nobody says otherwise.
+    pub default_expiry: SignedDuration,
+    /// Every mail is held back.
+    pub hold: bool,
+    /// A relay (or mail folder) is configured.
+    pub has_relay: bool,
+    /// The key that signs new links.
+    pub signing_key: Option<String>,
+    /// Domain of Message-IDs: that of the sender.
+    pub mail_domain: String,
+    /// This process.
+    pub me: Me,
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Builders that the tests of plans share. They read as sentences.
+    use super::*;
+
+    /// The second `second` of the tests' time.
+    pub(crate) fn t(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).expect("in range")
+    }
+
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            default_expiry: SignedDuration::from_hours(24),
+            hold: false,
+            has_relay: true,
+            signing_key: Some("key-1".into()),
+            mail_domain: "portal.example".into(),
+            me: Me { identity: "me".into(), elected: false },
+        }
+    }
+
+    /// An object of this YAML, with name, namespace, UID and generation.
+    pub(crate) fn object<K: serde::de::DeserializeOwned>(name: &str, kind: &str, spec: serde_json::Value) -> K {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "portal-operator.dev/v1alpha1", "kind": kind,
+            "metadata": {"name": name, "namespace": "ns", "uid": format!("uid-{name}"), "generation": 1,
+                "creationTimestamp": "2027-01-01T00:00:00Z"},
+            "spec": spec,
+        }))
+        .expect("an object")
+    }
+}
