@@ -134,6 +134,8 @@ reasons! {
     NoRelay,
     /// The keys that make and verify links cannot be read.
     KeyMissing,
+    /// The Secret for the link cannot be written.
+    SecretNotWritten,
     /// The address cannot be mailed (syntax, or more than this operator handles).
     AddressInvalid,
     /// The user was suspended or deleted; such a user is not invited.

@@ -44,6 +44,17 @@ pub fn crds() -> Vec<Value> {
     [Tenant::crd(), PortalUser::crd(), Group::crd(), Invitation::crd()].into_iter().map(tidy).collect()
 }
 
+/// The CRDs as files: name and YAML.
+pub fn crd_files() -> Result<Vec<(String, String)>, serde_saphyr::ser::Error> {
+    crds()
+        .into_iter()
+        .map(|crd| {
+            let plural = crd.pointer("/spec/names/plural").and_then(Value::as_str).unwrap_or_default();
+            Ok((format!("{GROUP}_{plural}.yaml"), serde_saphyr::to_string(&crd)?))
+        })
+        .collect()
+}
+
 /// A CRD as the API server would keep it, with the default status that keeps waiting tools waiting: until the operator
 /// has looked, `observedGeneration` (-1) differs from `generation`, as Flux does it.
 fn tidy(crd: CustomResourceDefinition) -> Value {

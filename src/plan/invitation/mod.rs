@@ -11,6 +11,7 @@
 //! `status.serial` is the latest link with an outcome. `status.attempt` with a higher serial is on its way: until it
 //! has an outcome the older link goes on living, and both can be accepted (the click proves the delivery).
 
+mod account;
 mod hold;
 mod record;
 mod report;
@@ -22,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+pub use account::account;
 pub use hold::Hold;
 pub use standing::{Answer, Standing, answer, is_open, needs_seat, standing};
 

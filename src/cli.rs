@@ -1,0 +1,114 @@
+//! The command line. Arguments are parsed here and turned once into what the program works with.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+use crate::api::duration::HumanDuration;
+
+/// Declare a B2B customer portal in YAML: tenants, users, groups and invitations.
+#[derive(Debug, Parser)]
+#[command(name = "portal-operator", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator and its web server.
+    Run(Box<Run>),
+    /// Print the CRDs as YAML, or write one file for each.
+    Crds {
+        /// Write `<group>_<plural>.yaml` files into this folder instead.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Settings of `run`. Every flag is an environment variable too.
+#[derive(Debug, Parser)]
+pub struct Run {
+    /// Namespace to watch; repeatable. Default: all.
+    #[arg(long = "namespace", env = "PORTAL_OPERATOR_NAMESPACE", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
+
+    /// Where mail goes: smtps://user:pass@host:465, smtp://host:587 (STARTTLS required), smtp://localhost:1025 (plain),
+    /// file:///folder. Without it nothing is mailed.
+    #[arg(long, env = "PORTAL_OPERATOR_MAIL_URL", hide_env_values = true)]
+    pub mail_url: Option<String>,
+
+    /// File that holds the mail URL, as a mounted Secret does.
+    #[arg(long, env = "PORTAL_OPERATOR_MAIL_URL_FILE", conflicts_with = "mail_url")]
+    pub mail_url_file: Option<PathBuf>,
+
+    /// File with certificates (PEM) that are trusted for the relay besides the platform's.
+    #[arg(long, env = "PORTAL_OPERATOR_MAIL_CA_FILE")]
+    pub mail_ca_file: Option<PathBuf>,
+
+    /// Sender: `Portal <portal@example.com>`.
+    #[arg(long, env = "PORTAL_OPERATOR_MAIL_FROM")]
+    pub mail_from: Option<String>,
+
+    /// Reply-To of all mails.
+    #[arg(long, env = "PORTAL_OPERATOR_MAIL_REPLY_TO")]
+    pub mail_reply_to: Option<String>,
+
+    /// Connections to the relay at the same time.
+    #[arg(long, env = "PORTAL_OPERATOR_MAIL_CONNECTIONS", default_value_t = 16)]
+    pub mail_connections: usize,
+
+    /// Keep every mail back: a cluster rebuilt from Git alone has no memory of what was sent.
+    #[arg(long, env = "PORTAL_OPERATOR_HOLD_MAIL")]
+    pub hold_mail: bool,
+
+    /// Base of every link: where people reach the page.
+    #[arg(long, env = "PORTAL_OPERATOR_PUBLIC_URL", default_value = "http://localhost:8080")]
+    pub public_url: String,
+
+    /// Address of the page and its JSON API. Port 0 lets the system choose; the log line `listening` tells.
+    #[arg(long, env = "PORTAL_OPERATOR_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// Address of /healthz, /readyz and /metrics.
+    #[arg(long, env = "PORTAL_OPERATOR_METRICS_LISTEN", default_value = "0.0.0.0:9090")]
+    pub metrics_listen: SocketAddr,
+
+    /// Secret with the keys of links, as NAMESPACE/NAME; made at first start if absent. Default: portal-operator-link-keys
+    /// in the operator's namespace.
+    #[arg(long, env = "PORTAL_OPERATOR_LINK_KEYS_SECRET")]
+    pub link_keys_secret: Option<String>,
+
+    /// Life of a link where neither invitation nor tenant says otherwise (5m to 90d).
+    #[arg(long, env = "PORTAL_OPERATOR_DEFAULT_EXPIRY", default_value = "24h")]
+    pub default_expiry: HumanDuration,
+
+    /// Elect one replica that acts; all serve the page.
+    #[arg(long, env = "PORTAL_OPERATOR_LEADER_ELECT", default_value_t = true, action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub leader_elect: bool,
+
+    /// Namespace of the Lease. Default: the operator's namespace.
+    #[arg(long, env = "PORTAL_OPERATOR_LEASE_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// Identity of this replica. Default: POD_NAME, else host name and a random part.
+    #[arg(long, env = "PORTAL_OPERATOR_IDENTITY")]
+    pub identity: Option<String>,
+
+    /// How logs are written.
+    #[arg(long, env = "PORTAL_OPERATOR_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+}

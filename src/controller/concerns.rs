@@ -1,0 +1,207 @@
+//! The watch graph: whom a change of one object concerns. It sees both sides of a change, so that whoever looked at what
+//! is gone is told too.
+
+use kube::ResourceExt;
+
+use crate::api::{Group, Invitation, PortalUser, Tenant, WorkloadRef};
+use crate::plan::access;
+use crate::plan::address::Address;
+use crate::plan::portal_user::is_registered;
+use crate::shell::kinds::Kind;
+use crate::shell::table::{Change, Key, KindId, Mark, Row, Table};
+use crate::shell::world::Tables;
+
+/// Somebody to look again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Concern {
+    /// Who.
+    pub key: Key,
+    /// How soon.
+    pub pace: Pace,
+}
+
+/// How soon somebody looks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Ahead of all lines.
+    Fast,
+    /// In line.
+    InLine,
+    /// Within a second, together with what else changes until then: counts, and crowds that wait for a seat.
+    Nudge,
+}
+
+/// A kind whose changes concern others.
+pub trait Concerning: Kind {
+    /// Whom a change concerns besides the object itself.
+    fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern>;
+}
+
+/// Collects concerns of one namespace.
+struct Circle<'a> {
+    namespace: String,
+    tables: &'a Tables,
+    concerns: Vec<Concern>,
+}
+
+impl<'a> Circle<'a> {
+    fn of<K: Row>(change: &Change<K>, tables: &'a Tables) -> Self {
+        let metadata = change.new.as_ref().or(change.old.as_ref()).map(|o| o.metadata());
+        let namespace = metadata.and_then(|m| m.namespace.clone()).unwrap_or_default();
+        Circle { namespace, tables, concerns: Vec::new() }
+    }
+
+    fn one(&mut self, kind: KindId, name: &str, pace: Pace) {
+        self.concerns.push(Concern { key: Key::new(kind, &self.namespace, name), pace });
+    }
+
+    fn marked<K: Kind>(&mut self, table: &Table<K>, mark: &Mark, pace: Pace) {
+        for row in table.marked(mark) {
+            self.one(K::ID, &row.name_any(), pace);
+        }
+    }
+
+    fn tenant_mark(&self, tenant: &str) -> Mark {
+        Mark::Tenant(self.namespace.clone(), tenant.to_owned())
+    }
+
+    /// Everybody of the same address in a tenant.
+    fn address(&mut self, tenant: &str, email: &str) {
+        let Some(address) = Address::parse(email) else { return };
+        let mark = Mark::Address(self.namespace.clone(), tenant.to_owned(), address.canonical().to_owned());
+        self.marked(&self.tables.users, &mark, Pace::InLine);
+        self.marked(&self.tables.invitations, &mark, Pace::InLine);
+    }
+
+    /// The counts of a tenant changed: the tenant, and those who wait for a seat.
+    fn counts(&mut self, tenant: &str) {
+        self.one(KindId::Tenant, tenant, Pace::Nudge);
+        let limited = self.tables.tenants.get(&self.namespace, tenant).is_some_and(|t| t.spec.user_limit.is_some());
+        if limited {
+            let mark = Mark::Waiting(self.namespace.clone(), tenant.to_owned());
+            self.marked(&self.tables.invitations, &mark, Pace::Nudge);
+        }
+    }
+
+    /// Holders of roles that a tenant has to keep: whether one is the last depends on the others.
+    fn holders(&mut self, tenant: &str) {
+        for role in access::BUILT_IN.iter().filter(|r| r.at_least_one) {
+            for user in self.tables.candidates(&self.namespace, tenant, role.name) {
+                self.one(KindId::PortalUser, &user.name_any(), Pace::InLine);
+            }
+        }
+    }
+}
+
+impl Concerning for Tenant {
+    fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern> {
+        let mut circle = Circle::of(change, tables);
+        let sides = [&change.old, &change.new];
+        let name = sides.into_iter().flatten().map(|t| t.name_any()).next().unwrap_or_default();
+        let first = |t: &Tenant| t.status.as_ref().and_then(|s| s.first_user.clone());
+        let differs = match (&change.old, &change.new) {
+            (Some(old), Some(new)) => old.spec != new.spec || first(old) != first(new) || old.uid() != new.uid(),
+            _ => true,
+        };
+        if !differs {
+            return Vec::new();
+        }
+        let mark = circle.tenant_mark(&name);
+        circle.marked(&tables.users, &mark, Pace::InLine);
+        circle.marked(&tables.invitations, &mark, Pace::InLine);
+        circle.marked(&tables.groups, &mark, Pace::InLine);
+        let home = Mark::Home(circle.namespace.clone(), name.clone());
+        circle.marked(&tables.users, &home, Pace::InLine);
+        circle.marked(&tables.invitations, &home, Pace::InLine);
+        for workload in sides.into_iter().flatten().flat_map(|t| &t.spec.workloads) {
+            let mark = Mark::Workload(circle.namespace.clone(), workload.clone());
+            circle.marked(&tables.tenants, &mark, Pace::Fast);
+        }
+        circle.concerns
+    }
+}
+
+impl Concerning for PortalUser {
+    fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern> {
+        let mut circle = Circle::of(change, tables);
+        // What others see of a user: spec, registration, existence.
+        let view = |u: &PortalUser| (u.spec.clone(), is_registered(u), u.uid());
+        if let (Some(old), Some(new)) = (&change.old, &change.new)
+            && view(old) == view(new)
+        {
+            return Vec::new();
+        }
+        for user in [&change.old, &change.new].into_iter().flatten() {
+            let tenant = &user.spec.tenant_ref.name;
+            circle.counts(tenant);
+            circle.address(tenant, &user.spec.email);
+            circle.holders(tenant);
+            for group in &user.spec.groups {
+                circle.one(KindId::Group, group, Pace::Nudge);
+            }
+            let mark = Mark::Inviter(circle.namespace.clone(), user.name_any());
+            circle.marked(&tables.invitations, &mark, Pace::InLine);
+        }
+        circle.concerns
+    }
+}
+
+impl Concerning for Group {
+    fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern> {
+        let mut circle = Circle::of(change, tables);
+        if let (Some(old), Some(new)) = (&change.old, &change.new)
+            && old.spec == new.spec
+        {
+            return Vec::new();
+        }
+        for group in [&change.old, &change.new].into_iter().flatten() {
+            let tenant = &group.spec.tenant_ref.name;
+            let mark = Mark::Group(circle.namespace.clone(), tenant.clone(), group.name_any());
+            circle.marked(&tables.users, &mark, Pace::InLine);
+            circle.marked(&tables.invitations, &mark, Pace::InLine);
+            circle.one(KindId::Tenant, tenant, Pace::Nudge);
+            circle.holders(tenant);
+        }
+        circle.concerns
+    }
+}
+
+impl Concerning for Invitation {
+    fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern> {
+        let mut circle = Circle::of(change, tables);
+        // What others see of an invitation: spec and facts, not what it says of them.
+        let view = |i: &Invitation| {
+            let facts = i.status.clone().map(|s| crate::api::InvitationStatus {
+                conditions: Vec::new(),
+                observed_generation: None,
+                ..s
+            });
+            (i.spec.clone(), facts, i.uid())
+        };
+        if let (Some(old), Some(new)) = (&change.old, &change.new)
+            && view(old) == view(new)
+        {
+            return Vec::new();
+        }
+        for invitation in [&change.old, &change.new].into_iter().flatten() {
+            let tenant = &invitation.spec.tenant_ref.name;
+            circle.counts(tenant);
+            circle.address(tenant, &invitation.spec.email);
+            let account = invitation.status.as_ref().and_then(|s| s.user_ref.as_ref());
+            let parent = invitation.name_any().strip_suffix(".invite").map(str::to_owned);
+            for user in account.map(|a| a.name.clone()).into_iter().chain(parent) {
+                circle.one(KindId::PortalUser, &user, Pace::InLine);
+            }
+        }
+        let me = [&change.new, &change.old].into_iter().flatten().next().map(|i| i.name_any());
+        circle.concerns.retain(|c| c.key.kind != KindId::Invitation || Some(&*c.key.name) != me.as_deref());
+        circle.concerns
+    }
+}
+
+/// Whom a change of a workload concerns.
+pub fn of_workload(namespace: &str, workload: &WorkloadRef, tables: &Tables) -> Vec<Concern> {
+    let mark = Mark::Workload(namespace.to_owned(), workload.clone());
+    let tenants = tables.tenants.marked(&mark);
+    tenants.map(|t| Concern { key: Key::new(KindId::Tenant, namespace, &t.name_any()), pace: Pace::Fast }).collect()
+}

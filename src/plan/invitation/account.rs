@@ -1,0 +1,73 @@
+//! The account that an acceptance makes.
+
+use kube::ResourceExt;
+use kube::api::ObjectMeta;
+
+use super::{Found, Seen};
+use crate::api::{AccountState, Grant, Invitation, PortalUser, PortalUserSpec, marks};
+use crate::plan::address::Address;
+use crate::plan::portal_user::label_of;
+
+/// The account for whoever accepts this invitation: unique by its name, so that making it twice is harmless. Roles that
+/// the inviter may not assign are withheld.
+pub fn account(invitation: &Invitation, seen: &Seen) -> Option<PortalUser> {
+    let spec = &invitation.spec;
+    let address = Address::parse(&spec.email)?;
+    let may = |role: &String| match &seen.inviter {
+        Found::Here(inviter) => inviter.assignable.contains(role),
+        Found::NotNamed => true,
+        Found::Missing(_) => false,
+    };
+    let grant = |grant: &Grant| Grant {
+        scope: grant.scope.clone(),
+        roles: grant.roles.iter().filter(|role| may(role)).cloned().collect(),
+    };
+    let name = account_name(&spec.tenant_ref.name, &address);
+    let mut user = PortalUser::new(
+        &name,
+        PortalUserSpec {
+            tenant_ref: spec.tenant_ref.clone(),
+            email: spec.email.trim().to_owned(),
+            given_name: spec.given_name.clone(),
+            family_name: spec.family_name.clone(),
+            phone: spec.phone.clone(),
+            locale: spec.locale.clone(),
+            roles: spec.roles.iter().filter(|role| may(role)).cloned().collect(),
+            groups: spec.groups.clone(),
+            grants: spec.grants.iter().map(grant).filter(|g| !g.roles.is_empty()).collect(),
+            home_tenant_ref: spec.home_tenant_ref.clone(),
+            invitation: None,
+            state: AccountState::Active,
+        },
+    );
+    user.metadata = ObjectMeta {
+        name: Some(name),
+        namespace: invitation.namespace(),
+        labels: Some([(marks::MADE_BY.to_owned(), label_of(&invitation.name_any()))].into()),
+        ..ObjectMeta::default()
+    };
+    Some(user)
+}
+
+/// `<tenant>.<address slug>-<hash of tenant and address>`.
+fn account_name(tenant: &str, address: &Address) -> String {
+    use sha2::{Digest, Sha256};
+    let sign = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let slug: String = address.canonical().chars().map(sign).take(40).collect();
+    let hash = Sha256::digest(format!("{tenant}/{}", address.canonical()));
+    let hash: String = hash.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
+    format!("{tenant}.{}-{hash}", slug.trim_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_one_name_however_its_address_is_written() {
+        let name = |email: &str| account_name("acme", &Address::parse(email).expect("an address"));
+        assert_eq!(name("Grace@ACME.example "), name("grace@acme.example"));
+        assert_ne!(name("grace+x@acme.example"), name("grace-x@acme.example"));
+        assert!(name("grace@acme.example").starts_with("acme.grace-acme-example-"));
+    }
+}

@@ -1,0 +1,189 @@
+//! `run`: settings become a context, and the context is set to work until a signal ends it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use jiff::SignedDuration;
+use kube::{Client, Config};
+use lettre::message::Mailbox;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::Run;
+use crate::controller;
+use crate::plan::{Me, Settings};
+use crate::shell::{self, Context, Shared, keyring, mail_url};
+use crate::web;
+
+/// Name of the Lease.
+const LEASE: &str = "portal-operator";
+/// What is under way when a signal comes gets so long.
+const DRAIN: Duration = Duration::from_secs(20);
+/// Pause between two tries to reach the API server at start.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// Runs the operator until SIGTERM or SIGINT.
+pub async fn run(settings: Run) -> anyhow::Result<()> {
+    let (stop, stopped) = watch::channel(false);
+    let mut term = signal(SignalKind::terminate())?;
+    let work = operate(settings, stopped);
+    tokio::pin!(work);
+    tokio::select! {
+        ended = &mut work => return ended,
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("ending: no new turns, what is under way may end");
+    stop.send_replace(true);
+    match tokio::time::timeout(DRAIN, work).await {
+        Ok(ended) => ended,
+        Err(_) => bail!("what was under way did not end within {} s", DRAIN.as_secs()),
+    }
+}
+
+async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let client = client().await?;
+    let identity = identity(&run)?;
+    let target = target(&run)?;
+    let expiry = run.default_expiry.length();
+    if expiry < SignedDuration::from_mins(5) || expiry > SignedDuration::from_hours(90 * 24) {
+        bail!("--default-expiry is between 5m and 90d");
+    }
+    let own_namespace = std::env::var("POD_NAMESPACE").unwrap_or_else(|_| client.default_namespace().to_owned());
+    let secret = run.link_keys_secret.clone().unwrap_or_else(|| format!("{own_namespace}/portal-operator-link-keys"));
+    let (secret_namespace, secret_name) = secret.split_once('/').context("--link-keys-secret is NAMESPACE/NAME")?;
+    let (secret_namespace, secret_name) = (secret_namespace.to_owned(), secret_name.to_owned());
+    let public_url = run.public_url.trim_end_matches('/').to_owned();
+    if !public_url.starts_with("https://") && !public_url.starts_with("http://") {
+        bail!("--public-url begins with https:// (or http:// on this machine)");
+    }
+
+    let page = TcpListener::bind(run.listen).await.with_context(|| format!("cannot listen at {}", run.listen))?;
+    let internal = TcpListener::bind(run.metrics_listen)
+        .await
+        .with_context(|| format!("cannot listen at {}", run.metrics_listen))?;
+    tracing::info!(what = "page", address = %page.local_addr()?, "listening");
+    tracing::info!(what = "metrics", address = %internal.local_addr()?, "listening");
+
+    let clock = shell::clock::Clock;
+    let (election, lead) = if run.leader_elect {
+        let namespace = run.lease_namespace.clone().unwrap_or(own_namespace);
+        let (election, lead) =
+            shell::lease::Election::new(client.clone(), &namespace, LEASE, &identity, clock.clone());
+        (Some(election), lead)
+    } else {
+        (None, shell::lease::Lead::always())
+    };
+    let namespaces = if run.namespaces.is_empty() {
+        vec![None]
+    } else {
+        run.namespaces.iter().cloned().map(Some).collect()
+    };
+    let sender_domain = target.as_ref().map(|(_, sender)| sender.from.email.domain().to_owned());
+    let world = shell::world::World::new(Settings {
+        default_expiry: expiry,
+        hold: run.hold_mail,
+        has_relay: target.is_some(),
+        signing_key: None,
+        mail_domain: sender_domain.unwrap_or_else(|| "portal-operator.invalid".into()),
+        me: Me { identity: identity.clone(), elected: lead.is_elected() },
+    });
+    let (events, tell) = shell::events::Events::new(client.clone(), identity);
+    let ctx: Shared = Arc::new(Context {
+        world,
+        queue: shell::queue::Queue::default(),
+        alarm: shell::alarm::Alarm::default(),
+        relay: shell::relay::Relay::new(run.mail_connections),
+        mailer: shell::mailer::Mailer::new(target),
+        keys: shell::link::Keys::default(),
+        events,
+        clock,
+        lead,
+        metrics: shell::metrics::Metrics::default(),
+        sorts: shell::workloads::Sorts::default(),
+        public_url,
+        namespaces,
+        client: client.clone(),
+    });
+
+    let public = web::serve(page, web::public(ctx.clone()), stopped.clone());
+    let private = web::serve(internal, web::internal(ctx.clone()), stopped.clone());
+    let keys_ctx = ctx.clone();
+    let keys = async move {
+        while let Err(error) = keyring::ensure(client.clone(), &secret_namespace, &secret_name).await {
+            tracing::warn!(%error, "tried again");
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
+        let looked_at = keys_ctx.clone();
+        keyring::follow(keys_ctx, secret_namespace, secret_name, move || controller::look_at_everything(&looked_at)).await;
+    };
+    let lease_stop = stopped.clone();
+    let vote = async move {
+        match election {
+            Some(election) => election.run(lease_stop).await,
+            None => std::future::pending().await,
+        }
+    };
+    let background = tokio::spawn(async move { tokio::join!(keys, tell) });
+    let vote = tokio::spawn(vote);
+    let reconcile = tokio::spawn(controller::run(ctx.clone(), stopped.clone()));
+    tokio::join!(public, private);
+    // Both servers have ended: a signal came. Turns under way end, then the lease is given back.
+    reconcile.await.context("the controller panicked")?;
+    if ctx.lead.is_elected() {
+        vote.await.context("the election panicked")?;
+    }
+    background.abort();
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// A client with deadlines: nothing waits for a silent API server for ever.
+async fn client() -> anyhow::Result<Client> {
+    let mut config = Config::infer().await.context("no kubeconfig and no service account were found")?;
+    // Watches say something at least once in WATCH_SECONDS; calls have a deadline of their own.
+    config.read_timeout = Some(Duration::from_secs(u64::from(shell::watch::WATCH_SECONDS) + 5));
+    config.reset_reader_on_write = true;
+    // A write that was answered by 503 or 504 may have been applied: whether it is repeated is the caller's decision.
+    config.default_retry = false;
+    let agent = concat!("portal-operator/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
+    Client::try_from(config).context("the API server's address or credentials cannot be used")
+}
+
+fn identity(run: &Run) -> anyhow::Result<String> {
+    if let Some(identity) = run.identity.clone().or_else(|| std::env::var("POD_NAME").ok()) {
+        return Ok(identity);
+    }
+    let host = std::env::var("HOSTNAME")
+        .ok()
+        .or_else(|| std::fs::read_to_string("/etc/hostname").ok())
+        .map_or_else(|| "portal-operator".into(), |h| h.trim().to_owned());
+    Ok(format!("{host}-{:08x}", getrandom::u32()?))
+}
+
+/// Where mail goes, and from whom.
+fn target(run: &Run) -> anyhow::Result<Option<(mail_url::MailTarget, shell::letterbox::Sender)>> {
+    let url = match (&run.mail_url, &run.mail_url_file) {
+        (Some(url), _) => url.clone(),
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the mail URL from {}", file.display()))?
+            .trim()
+            .to_owned(),
+        (None, None) => return Ok(None),
+    };
+    let mailbox = |what: &str, text: &str| {
+        text.parse::<Mailbox>().with_context(|| format!("{what} is no mailbox: write `Name <address@example.com>`"))
+    };
+    let from = run.mail_from.as_deref().context("--mail-from is needed together with --mail-url")?;
+    let from = mailbox("--mail-from", from)?;
+    let reply_to = run.mail_reply_to.as_deref().map(|text| mailbox("--mail-reply-to", text)).transpose()?;
+    let root = run.mail_ca_file.as_ref().map(|file| {
+        std::fs::read(file).with_context(|| format!("cannot read the certificates from {}", file.display()))
+    });
+    let target =
+        mail_url::parse(&url, from.email.domain(), root.transpose()?).map_err(|error| anyhow::anyhow!("--mail-url: {error}"))?;
+    Ok(Some((target, shell::letterbox::Sender { from, reply_to })))
+}

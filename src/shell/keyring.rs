@@ -1,0 +1,76 @@
+//! The Secret that holds the keys of links: made at first start, followed by name.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, PostParams};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+
+use super::Context;
+use super::error::Error;
+use super::link::new_key;
+use super::status::call;
+use super::watch::WATCH_SECONDS;
+use crate::api::marks;
+
+/// Makes the Secret if it is absent. Whoever is first wins; the others use that one's key.
+pub async fn ensure(client: kube::Client, namespace: &str, name: &str) -> Result<(), Error> {
+    const DOING: &str = "make the Secret with the keys of links";
+    let api: Api<Secret> = Api::namespaced(client, namespace);
+    if call("read the Secret with the keys of links", api.get_opt(name)).await?.is_some() {
+        return Ok(());
+    }
+    let key = new_key().map_err(|e| Error::other(DOING, e.to_string()))?;
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            labels: Some([(marks::MADE_BY.to_owned(), "portal-operator".to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        string_data: Some([("key-1".to_owned(), key)].into()),
+        ..Secret::default()
+    };
+    match call(DOING, api.create(&PostParams::default(), &secret)).await {
+        Err(error) if error.is_conflict() => Ok(()),
+        other => {
+            tracing::info!(namespace, name, "made the Secret with the keys of links");
+            other.map(|_| ())
+        }
+    }
+}
+
+/// Follows the Secret for ever; `changed` is called when another key signs, or none.
+pub async fn follow(ctx: Arc<Context>, namespace: String, name: String, changed: impl Fn()) {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &namespace);
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS);
+    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut listed = false;
+    while let Some(event) = events.next().await {
+        let secret = match event {
+            Ok(Event::Init) => {
+                listed = false;
+                continue;
+            }
+            Ok(Event::Apply(secret) | Event::InitApply(secret)) => {
+                listed = true;
+                Some(secret)
+            }
+            Ok(Event::InitDone) if listed => continue,
+            Ok(Event::Delete(_) | Event::InitDone) => None,
+            Err(error) => {
+                tracing::warn!(%error, "the Secret with the keys of links cannot be watched");
+                continue;
+            }
+        };
+        let data = secret.and_then(|s| s.data).unwrap_or_default();
+        for entry in ctx.keys.replace(data.iter().map(|(name, value)| (name, value.0.as_slice()))) {
+            tracing::warn!(entry, "is no key: entries are key-<number> with at least 32 bytes in base64");
+        }
+        let signing = ctx.keys.signing();
+        if ctx.world.set(|settings| settings.signing_key = signing) {
+            changed();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Delivers letters: by SMTP over connections that are kept for the next mail, or into a folder.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::letterbox::{Sender, mime};
+use super::mail_url::MailTarget;
+use super::smtp::{Connection, Endpoint, Envelope};
+use crate::api::condition::Reason;
+use crate::plan::Delivery;
+use crate::plan::delivery::{Outcome, conclude};
+
+/// A connection that nobody used for so long is closed: relays close idle ones after a few minutes (RFC 5321,
+/// 4.5.3.2.7), and a mail into a closed connection costs a round trip.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Delivers letters.
+pub struct Mailer {
+    target: Option<Target>,
+}
+
+enum Target {
+    Smtp { endpoint: Box<Endpoint>, sender: Sender, idle: Mutex<Vec<(Connection, Instant)>> },
+    Folder { folder: PathBuf, sender: Sender },
+}
+
+impl Mailer {
+    /// A mailer for this target; without one nothing is ever sent.
+    pub fn new(target: Option<(MailTarget, Sender)>) -> Self {
+        let target = target.map(|(target, sender)| match target {
+            MailTarget::Smtp(endpoint) => {
+                Target::Smtp { endpoint: Box::new(endpoint), sender, idle: Mutex::new(Vec::new()) }
+            }
+            MailTarget::Folder(folder) => Target::Folder { folder, sender },
+        });
+        Mailer { target }
+    }
+
+    /// Delivers one letter. `may_finish` is asked right before the final dot: a sender that was paused for too long, or
+    /// is no leader any more, gives up there.
+    pub async fn deliver(&self, delivery: &Delivery, link: &str, may_finish: impl Fn() -> bool) -> Outcome {
+        let refused = |message: &str| Outcome::Refused { reason: Reason::MessageRefused, message: message.to_owned() };
+        let Some(target) = &self.target else {
+            let message = "The operator has no relay.".to_owned();
+            return Outcome::Relay { reason: Reason::NoRelay, message, login: false };
+        };
+        let (Target::Smtp { sender, .. } | Target::Folder { sender, .. }) = target;
+        let mail = match mime(sender, delivery, link) {
+            Ok(mail) => mail,
+            Err(error) => {
+                tracing::error!(%error, "a mail could not be built");
+                return refused("The mail could not be built from the invitation's texts.");
+            }
+        };
+        match target {
+            Target::Smtp { endpoint, idle, .. } => {
+                let envelope = Envelope { from: sender.from.email.to_string(), to: delivery.to.clone() };
+                smtp(endpoint, idle, &envelope, &mail, may_finish).await
+            }
+            Target::Folder { folder, .. } => match into_folder(folder, delivery, &mail).await {
+                Ok(()) => Outcome::Delivered { queue_id: None },
+                Err(error) => {
+                    let message = format!("The mail folder cannot be written: {}.", error.kind());
+                    Outcome::Relay { reason: Reason::RelayUnreachable, message, login: false }
+                }
+            },
+        }
+    }
+
+    /// Closes connections that nobody used for a while.
+    pub async fn tidy(&self) {
+        let Some(Target::Smtp { idle, .. }) = &self.target else { return };
+        let stale: Vec<Connection> = {
+            let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let (fresh, stale) = idle.drain(..).partition(|(_, since)| since.elapsed() < IDLE);
+            *idle = fresh;
+            stale.into_iter().map(|(connection, _)| connection).collect()
+        };
+        for connection in stale {
+            connection.quit().await;
+        }
+    }
+}
+
+async fn smtp(
+    endpoint: &Endpoint,
+    idle: &Mutex<Vec<(Connection, Instant)>>,
+    envelope: &Envelope,
+    mail: &[u8],
+    may_finish: impl Fn() -> bool,
+) -> Outcome {
+    loop {
+        let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (mut connection, reused) = match kept {
+            Some((connection, since)) if since.elapsed() < IDLE => (connection, true),
+            _ => match Connection::open(endpoint).await {
+                Ok(connection) => (connection, false),
+                Err((stage, failure)) => return conclude(stage, failure),
+            },
+        };
+        let outcome = connection.send(envelope, mail, &may_finish).await;
+        if connection.is_usable() {
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push((connection, Instant::now()));
+        } else if reused && connection.was_closed_while_idle() {
+            // The relay closed it between two mails: nothing of this one was said, and no attempt is counted.
+            continue;
+        }
+        return outcome;
+    }
+}
+
+/// One file a mail. Written aside and renamed, so that who watches the folder sees whole mails only.
+async fn into_folder(folder: &std::path::Path, delivery: &Delivery, mail: &[u8]) -> std::io::Result<()> {
+    tokio::fs::create_dir_all(folder).await?;
+    let name = format!("{}.{}", delivery.message_id.split('@').next().unwrap_or_default(), delivery.number);
+    let aside = folder.join(format!(".{name}.part"));
+    tokio::fs::write(&aside, mail).await?;
+    tokio::fs::rename(&aside, folder.join(format!("{name}.eml"))).await
+}

@@ -1,0 +1,125 @@
+//! What is known of the API server's objects: a table for each kind, workloads, and what is being carried out now.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::kinds::Kind;
+use super::table::{Change, Key, KindId, Name, Table, name_of};
+use crate::api::{Group, Invitation, PortalUser, Tenant, WorkloadRef};
+use crate::plan::Settings;
+
+/// Everything that plans look at, behind one lock. Nothing is awaited while it is held; a look takes microseconds.
+#[derive(Debug)]
+pub struct World {
+    tables: Mutex<Tables>,
+}
+
+/// The tables.
+#[derive(Debug)]
+pub struct Tables {
+    /// Tenants.
+    pub tenants: Table<Tenant>,
+    /// Accounts.
+    pub users: Table<PortalUser>,
+    /// Groups.
+    pub groups: Table<Group>,
+    /// Invitations.
+    pub invitations: Table<Invitation>,
+    /// Workloads that tenants list.
+    pub workloads: HashMap<(String, WorkloadRef), Workload>,
+    /// Objects that passed the schema and cannot be read: why.
+    pub unreadable: HashMap<Key, String>,
+    /// Invitations whose attempt is being recorded: they hold their address and seat already.
+    pub claimed: HashSet<Name>,
+    /// Kinds and namespaces of which a complete list was seen.
+    pub synced: HashSet<(KindId, Option<String>)>,
+    /// Start-up settings, keys, and who this process is.
+    pub settings: Arc<Settings>,
+}
+
+/// A workload.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workload {
+    /// `spec.replicas`; None: it does not exist.
+    pub replicas: Option<i32>,
+    /// Resource version that this is about.
+    pub version: u64,
+    /// Who last wrote `spec.replicas`.
+    pub scaled_by: Option<String>,
+    /// Why the operator could not scale it.
+    pub trouble: Option<String>,
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(settings: Settings) -> Self {
+        World {
+            tables: Mutex::new(Tables {
+                tenants: Table::default(),
+                users: Table::default(),
+                groups: Table::default(),
+                invitations: Table::default(),
+                workloads: HashMap::new(),
+                unreadable: HashMap::new(),
+                claimed: HashSet::new(),
+                synced: HashSet::new(),
+                settings: Arc::new(settings),
+            }),
+        }
+    }
+
+    /// The tables, for one look.
+    pub fn look(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The object of this key.
+    pub fn get<K: Kind>(&self, key: &Key) -> Option<Arc<K>> {
+        K::table(&self.look()).get(&key.namespace, &key.name).cloned()
+    }
+
+    /// Takes the API server's answer to an own write.
+    pub fn absorb<K: Kind>(&self, stored: K) -> Option<Change<K>> {
+        K::table_mut(&mut self.look()).absorb(stored)
+    }
+
+    /// Changes the settings; true if they differ.
+    pub fn set(&self, change: impl FnOnce(&mut Settings)) -> bool {
+        let mut tables = self.look();
+        let mut settings = (*tables.settings).clone();
+        change(&mut settings);
+        let differs = settings != *tables.settings;
+        tables.settings = Arc::new(settings);
+        differs
+    }
+}
+
+/// A claim on address and seat, until the attempt is recorded or given up.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    world: &'a World,
+    name: Name,
+}
+
+impl World {
+    /// Claims the address and seat of an invitation. The tables are still locked from the look that the plan was made
+    /// from, so that no two plans can claim the same.
+    pub fn claim<'a>(&'a self, tables: &mut Tables, key: &Key) -> Claim<'a> {
+        let name = (key.namespace.to_string(), key.name.to_string());
+        tables.claimed.insert(name.clone());
+        Claim { world: self, name }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.world.look().claimed.remove(&self.name);
+    }
+}
+
+impl Tables {
+    /// Whether an invitation is being carried out.
+    pub fn is_claimed(&self, invitation: &Invitation) -> bool {
+        !self.claimed.is_empty() && self.claimed.contains(&name_of(&invitation.metadata))
+    }
+}

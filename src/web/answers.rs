@@ -1,0 +1,323 @@
+//! The JSON API: inspect, accept, decline. Every answer rests on the live objects, so that replicas cannot contradict
+//! each other, and an answer of a person is recorded by compare-and-swap.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::HeaderMap;
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Api as KubeApi, DeleteParams, PostParams, Preconditions};
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::guard::{self, Limiter};
+use super::problem::{self, Problem};
+use crate::api::{AccountRef, AccountState, Invitation, PortalUser, Tenant};
+use crate::plan::address::Address;
+use crate::plan::invitation::{self, Answer, Found, Place, account};
+use crate::plan::{Fact, portal_user, tenant as tenants};
+use crate::shell::Shared;
+use crate::shell::error::Error;
+use crate::shell::kinds::Kind;
+use crate::shell::link::Claim;
+use crate::shell::status::{self, Written, call};
+
+/// Questions that are looked up at the same time: a flood of genuine links must not become one of API calls.
+const LOOKUPS: usize = 64;
+/// Rounds of a race that is lost by conflict before somebody is asked to try again.
+const ROUNDS: usize = 8;
+/// An account without a recorded acceptance that is so old may be cleaned away at any moment: it is made anew.
+const STALE_ACCOUNT: SignedDuration = SignedDuration::from_mins(4);
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(super) struct Api(Arc<Inner>);
+
+struct Inner {
+    ctx: Shared,
+    limiter: Limiter,
+    lookups: Semaphore,
+}
+
+impl Api {
+    pub(super) fn new(ctx: Shared) -> Self {
+        Api(Arc::new(Inner { ctx, limiter: Limiter::default(), lookups: Semaphore::new(LOOKUPS) }))
+    }
+
+    /// The claim of a genuine token. A forged one dies here, before anything is looked up.
+    async fn claim(&self, peer: SocketAddr, headers: &HeaderMap, body: Body) -> Result<Claim, Problem> {
+        let ctx = &self.0.ctx;
+        if !self.0.limiter.admits(peer.ip(), ctx.clock.now().as_second()) {
+            return Err(problem::TOO_MANY);
+        }
+        let token = guard::token(headers, body, &ctx.public_url).await?;
+        let claim = ctx.keys.verify(&token).ok_or(problem::NOT_FOUND)?;
+        let watched = ctx.namespaces.iter().any(|ns| ns.as_ref().is_none_or(|ns| *ns == claim.namespace));
+        if watched { Ok(claim) } else { Err(problem::WITHDRAWN) }
+    }
+}
+
+/// The live objects of a genuine claim. None: withdrawn.
+struct Live {
+    invitation: Invitation,
+    tenant: Tenant,
+}
+
+async fn live(ctx: &Shared, claim: &Claim) -> Result<Option<Live>, Error> {
+    let invitations: KubeApi<Invitation> = KubeApi::namespaced(ctx.client.clone(), &claim.namespace);
+    let found = call("read an Invitation", invitations.get_opt(&claim.name)).await?;
+    let same = |i: &Invitation| i.uid().as_deref() == Some(&claim.uid) && i.meta().deletion_timestamp.is_none();
+    let Some(invitation) = found.filter(same) else { return Ok(None) };
+    let tenants: KubeApi<Tenant> = KubeApi::namespaced(ctx.client.clone(), &claim.namespace);
+    let tenant = call("read a Tenant", tenants.get_opt(&invitation.spec.tenant_ref.name)).await?;
+    let tenant = tenant.filter(|t| t.meta().deletion_timestamp.is_none());
+    Ok(tenant.map(|tenant| Live { invitation, tenant }))
+}
+
+impl Live {
+    fn answer(&self, claim: &Claim, now: Timestamp) -> Answer {
+        let status = self.invitation.status.clone().unwrap_or_default();
+        invitation::answer(&self.invitation.spec, &status, claim.serial, now)
+    }
+
+    /// Whether the portal takes anybody: it is on, and the Portal that it names exists.
+    fn is_active(&self) -> bool {
+        self.tenant.spec.portal_active && self.tenant.spec.portal_ref.is_none()
+    }
+
+    fn accepted(&self) -> Json<Value> {
+        Json(json!({ "state": "Accepted", "continueURL": self.tenant.spec.url }))
+    }
+}
+
+fn failed(error: &Error) -> Problem {
+    tracing::warn!(%error, "a request could not be answered");
+    problem::UNAVAILABLE
+}
+
+/// What a link is about. Personal data only while it is open.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Inspection {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expiration_time: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    portal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invited_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<String>,
+    #[serde(rename = "continueURL", skip_serializing_if = "Option::is_none")]
+    continue_url: Option<String>,
+}
+
+impl Inspection {
+    fn state(state: &'static str) -> Self {
+        Inspection {
+            state,
+            expiration_time: None,
+            portal: None,
+            tenant: None,
+            email: None,
+            given_name: None,
+            message: None,
+            invited_by: None,
+            contact: None,
+            continue_url: None,
+        }
+    }
+}
+
+/// Says what a link is worth. Changes nothing.
+pub(super) async fn inspect(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Inspection>, Problem> {
+    let claim = api.claim(peer, &headers, body).await?;
+    let _place = api.0.lookups.acquire().await.map_err(|_| problem::UNAVAILABLE)?;
+    let ctx = &api.0.ctx;
+    let Some(live) = live(ctx, &claim).await.map_err(|e| failed(&e))? else {
+        return Ok(Json(Inspection::state("Withdrawn")));
+    };
+    let contact = live.tenant.spec.contact.as_ref().and_then(|c| c.name.clone().or_else(|| c.email.clone()));
+    let state = match live.answer(&claim, ctx.clock.now()) {
+        Answer::Open { until } if live.is_active() => {
+            let seen = ctx.world.look().invitation_seen(&live.invitation, Place::Free, ctx.clock.now());
+            let spec = &live.invitation.spec;
+            return Ok(Json(Inspection {
+                expiration_time: Some(until),
+                portal: Some(tenants::display_name(&live.tenant)),
+                tenant: Some(tenants::display_name(&live.tenant)),
+                email: Some(spec.email.clone()),
+                given_name: spec.given_name.clone(),
+                message: spec.message.clone(),
+                invited_by: match seen.inviter {
+                    Found::Here(inviter) => Some(inviter.display_name),
+                    _ => None,
+                },
+                contact,
+                ..Inspection::state("Open")
+            }));
+        }
+        Answer::Open { .. } => "PortalInactive",
+        Answer::Accepted => "Accepted",
+        Answer::Declined => "Declined",
+        Answer::Revoked => "Revoked",
+        Answer::Superseded => "Superseded",
+        Answer::Expired => "Expired",
+    };
+    let continue_url = live.tenant.spec.url.clone().filter(|_| state == "Accepted");
+    // Whom to ask is no personal data of the invited person, and the way out for who cannot use the link.
+    Ok(Json(Inspection { contact, continue_url, ..Inspection::state(state) }))
+}
+
+/// Accepts. Repeated, it gives the same answer.
+pub(super) async fn accept(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let claim = api.claim(peer, &headers, body).await?;
+    let _place = api.0.lookups.acquire().await.map_err(|_| problem::UNAVAILABLE)?;
+    let ctx = &api.0.ctx;
+    for _ in 0..ROUNDS {
+        let live = live(ctx, &claim).await.map_err(|e| failed(&e))?.ok_or(problem::WITHDRAWN)?;
+        let now = ctx.clock.now();
+        match live.answer(&claim, now) {
+            Answer::Open { .. } => {}
+            Answer::Accepted => return Ok(live.accepted()),
+            other => return Err(refusal(other)),
+        }
+        if !live.is_active() {
+            return Err(problem::PORTAL_INACTIVE);
+        }
+        let user = account_of(ctx, &live).await?;
+        let fact = Fact::Accepted { serial: claim.serial, user, at: now };
+        if record(ctx, &live, fact, now).await? {
+            ctx.metrics.answered("Accepted");
+            return Ok(live.accepted());
+        }
+    }
+    Err(problem::UNAVAILABLE)
+}
+
+/// Declines. Repeated, it gives the same answer.
+pub(super) async fn decline(
+    State(api): State<Api>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let claim = api.claim(peer, &headers, body).await?;
+    let _place = api.0.lookups.acquire().await.map_err(|_| problem::UNAVAILABLE)?;
+    let ctx = &api.0.ctx;
+    for _ in 0..ROUNDS {
+        let live = live(ctx, &claim).await.map_err(|e| failed(&e))?.ok_or(problem::WITHDRAWN)?;
+        let now = ctx.clock.now();
+        match live.answer(&claim, now) {
+            Answer::Open { .. } => {}
+            Answer::Declined => return Ok(Json(json!({ "state": "Declined" }))),
+            other => return Err(refusal(other)),
+        }
+        if !live.is_active() {
+            return Err(problem::PORTAL_INACTIVE);
+        }
+        if record(ctx, &live, Fact::Declined { serial: claim.serial, at: now }, now).await? {
+            ctx.metrics.answered("Declined");
+            return Ok(Json(json!({ "state": "Declined" })));
+        }
+    }
+    Err(problem::UNAVAILABLE)
+}
+
+fn refusal(answer: Answer) -> Problem {
+    match answer {
+        Answer::Accepted => problem::ACCEPTED,
+        Answer::Declined => problem::DECLINED,
+        Answer::Revoked => problem::REVOKED,
+        Answer::Superseded => problem::SUPERSEDED,
+        Answer::Expired | Answer::Open { .. } => problem::EXPIRED,
+    }
+}
+
+/// Records an answer by the same plan that the controller uses. False: somebody was ahead.
+async fn record(ctx: &Shared, live: &Live, fact: Fact, now: Timestamp) -> Result<bool, Problem> {
+    let plan = live.invitation.plan(&ctx.world.look(), Place::Full, &vec![fact], now);
+    match status::write(ctx, &live.invitation, &plan.status).await {
+        // The same status: a fact that changed nothing is no answer.
+        Ok(Written::Same) => Ok(false),
+        Ok(Written::New(..)) => Ok(true),
+        Err(error) if error.is_conflict() || error.is_not_found() => Ok(false),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// The account that the acceptance registers: the one that exists, else a new one.
+async fn account_of(ctx: &Shared, live: &Live) -> Result<AccountRef, Problem> {
+    let spec = &live.invitation.spec;
+    let namespace = live.invitation.namespace().unwrap_or_default();
+    let users: KubeApi<PortalUser> = KubeApi::namespaced(ctx.client.clone(), &namespace);
+    let address = Address::parse(&spec.email).ok_or(problem::WITHDRAWN)?;
+    let known: Vec<String> = {
+        let tables = ctx.world.look();
+        tables.accounts(&namespace, &spec.tenant_ref.name, &address).iter().map(|u| u.name_any()).collect()
+    };
+    let belongs = |user: &PortalUser| {
+        user.spec.tenant_ref == spec.tenant_ref
+            && Address::parse(&user.spec.email).as_ref() == Some(&address)
+            && user.meta().deletion_timestamp.is_none()
+    };
+    for name in known {
+        let found = call("read a PortalUser", users.get_opt(&name)).await.map_err(|e| failed(&e))?;
+        if let Some(user) = found.filter(belongs) {
+            return existing(&user);
+        }
+    }
+    let seen = ctx.world.look().invitation_seen(&live.invitation, Place::Full, ctx.clock.now());
+    let wanted = account(&live.invitation, &seen).ok_or(problem::WITHDRAWN)?;
+    for _ in 0..2 {
+        match call("make a PortalUser", users.create(&PostParams::default(), &wanted)).await {
+            Ok(made) => return Ok(AccountRef { name: made.name_any(), uid: made.uid() }),
+            Err(error) if error.is_conflict() => {
+                let found = call("read a PortalUser", users.get_opt(&wanted.name_any())).await.map_err(|e| failed(&e))?;
+                let Some(user) = found else { continue };
+                let age = user.metadata.creation_timestamp.as_ref().map(|t| ctx.clock.now().duration_since(t.0));
+                let stale = age.is_some_and(|age| age > STALE_ACCOUNT) && portal_user::registration(&user).is_none();
+                if !stale {
+                    return if belongs(&user) { existing(&user) } else { Err(problem::UNAVAILABLE) };
+                }
+                let preconditions = Preconditions { uid: user.uid(), resource_version: user.resource_version() };
+                let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+                let _ = call("make an account anew", users.delete(&user.name_any(), &params)).await;
+            }
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    Err(problem::UNAVAILABLE)
+}
+
+/// What an account that exists says to an acceptance.
+fn existing(user: &PortalUser) -> Result<AccountRef, Problem> {
+    match user.spec.state {
+        AccountState::Suspended | AccountState::Deleted => Err(problem::USER_SUSPENDED),
+        AccountState::Active if portal_user::is_registered(user) => Err(problem::ALREADY_MEMBER),
+        AccountState::Active => Ok(AccountRef { name: user.name_any(), uid: user.uid() }),
+    }
+}

@@ -1,0 +1,37 @@
+//! Floor 3: the acceptance page, its JSON API, health and metrics. Every replica serves them.
+
+mod answers;
+mod guard;
+mod health;
+mod page;
+mod problem;
+mod serve;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::shell::Shared;
+pub use serve::serve;
+
+/// The page and its JSON API.
+pub fn public(ctx: Shared) -> Router {
+    Router::new()
+        .route("/invitation", get(page::html))
+        .route("/invitation/page.js", get(page::script))
+        .route("/invitation/page.css", get(page::style))
+        .route("/api/v1/invitations/inspect", post(answers::inspect))
+        .route("/api/v1/invitations/accept", post(answers::accept))
+        .route("/api/v1/invitations/decline", post(answers::decline))
+        .fallback(problem::nowhere)
+        .layer(axum::middleware::from_fn(guard::headers))
+        .with_state(answers::Api::new(ctx))
+}
+
+/// Health and metrics.
+pub fn internal(ctx: Shared) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .with_state(ctx)
+}
