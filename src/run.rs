@@ -70,17 +70,13 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     let clock = shell::clock::Clock;
     let (election, lead) = if run.leader_elect {
         let namespace = run.lease_namespace.clone().unwrap_or(own_namespace);
-        let (election, lead) =
-            shell::lease::Election::new(client.clone(), &namespace, LEASE, &identity, clock.clone());
+        let (election, lead) = shell::lease::Election::new(client.clone(), &namespace, LEASE, &identity, clock.clone());
         (Some(election), lead)
     } else {
         (None, shell::lease::Lead::always())
     };
-    let namespaces = if run.namespaces.is_empty() {
-        vec![None]
-    } else {
-        run.namespaces.iter().cloned().map(Some).collect()
-    };
+    let namespaces =
+        if run.namespaces.is_empty() { vec![None] } else { run.namespaces.iter().cloned().map(Some).collect() };
     let sender_domain = target.as_ref().map(|(_, sender)| sender.from.email.domain().to_owned());
     let world = shell::world::World::new(Settings {
         default_expiry: expiry,
@@ -117,7 +113,8 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
             tokio::time::sleep(TRY_AGAIN).await;
         }
         let looked_at = keys_ctx.clone();
-        keyring::follow(keys_ctx, secret_namespace, secret_name, move || controller::look_at_everything(&looked_at)).await;
+        keyring::follow(keys_ctx, secret_namespace, secret_name, move || controller::look_at_everything(&looked_at))
+            .await;
     };
     let lease_stop = stopped.clone();
     let vote = async move {
@@ -183,7 +180,7 @@ fn target(run: &Run) -> anyhow::Result<Option<(mail_url::MailTarget, shell::lett
     let root = run.mail_ca_file.as_ref().map(|file| {
         std::fs::read(file).with_context(|| format!("cannot read the certificates from {}", file.display()))
     });
-    let target =
-        mail_url::parse(&url, from.email.domain(), root.transpose()?).map_err(|error| anyhow::anyhow!("--mail-url: {error}"))?;
+    let target = mail_url::parse(&url, from.email.domain(), root.transpose()?)
+        .map_err(|error| anyhow::anyhow!("--mail-url: {error}"))?;
     Ok(Some((target, shell::letterbox::Sender { from, reply_to })))
 }

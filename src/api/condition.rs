@@ -263,7 +263,12 @@ pub struct Finding {
 
 impl Finding {
     /// A finding; the message is cut to what a condition may carry (32,768 bytes in the API; 1,024 here).
-    pub fn new(condition: &'static str, verdict: impl Into<Verdict>, reason: Reason, message: impl Into<String>) -> Self {
+    pub fn new(
+        condition: &'static str,
+        verdict: impl Into<Verdict>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Self {
         let mut message = message.into();
         if message.len() > 1024 {
             let end = (0..=1020).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);

@@ -156,7 +156,10 @@ pub enum TenantType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ceiling {
     /// Names of permissions, wildcards (`devices.*`) included.
-    #[schemars(length(max = 128), inner(length(max = 100), regex(pattern = r"^(\*|[a-z][a-z0-9-]*(\.[a-z0-9-]+)*(\.\*)?)$")))]
+    #[schemars(
+        length(max = 128),
+        inner(length(max = 100), regex(pattern = r"^(\*|[a-z][a-z0-9-]*(\.[a-z0-9-]+)*(\.\*)?)$"))
+    )]
     pub permissions: Vec<String>,
 }
 

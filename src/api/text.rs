@@ -9,8 +9,7 @@ pub const ONE_LINE: &str =
     r"^[^\x00-\x1F\x7F-\x9F\x{061C}\x{200E}\x{200F}\x{2028}\x{2029}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]*$";
 
 /// As [`ONE_LINE`], with line feeds.
-pub const SEVERAL_LINES: &str =
-    r"^[^\x00-\x09\x0B-\x1F\x7F-\x9F\x{061C}\x{200E}\x{200F}\x{2028}\x{2029}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]*$";
+pub const SEVERAL_LINES: &str = r"^[^\x00-\x09\x0B-\x1F\x7F-\x9F\x{061C}\x{200E}\x{200F}\x{2028}\x{2029}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]*$";
 
 /// An e-mail address as far as a pattern can tell (RFC 5321, without quoted local parts and address literals).
 /// Surrounding blanks are allowed because CRMs export them; addresses are compared trimmed.

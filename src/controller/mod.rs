@@ -350,7 +350,12 @@ async fn follow<K: Concerning>(ctx: Shared, namespace: Option<String>) {
 fn watch_workloads(ctx: &Shared) {
     let listed: Vec<_> = {
         let tables = ctx.world.look();
-        tables.tenants.all().flat_map(|t| crate::plan::tenant::known_workloads(t)).map(|w| workloads::sort(&w)).collect()
+        tables
+            .tenants
+            .all()
+            .flat_map(|t| crate::plan::tenant::known_workloads(t))
+            .map(|w| workloads::sort(&w))
+            .collect()
     };
     for sort in listed.into_iter().filter(|sort| ctx.sorts.is_new(sort)) {
         for namespace in &ctx.namespaces {

@@ -108,10 +108,8 @@ pub fn access(holdings: &[Holding], ceiling: Option<&[String]>) -> Vec<Access> {
         if permitted.is_empty() {
             continue;
         }
-        let line = lines.entry(&holding.scope).or_insert_with(|| Access {
-            scope: holding.scope.clone(),
-            ..Access::default()
-        });
+        let line =
+            lines.entry(&holding.scope).or_insert_with(|| Access { scope: holding.scope.clone(), ..Access::default() });
         line.permissions.extend(permitted);
         line.via.push(holding.via.clone());
     }

@@ -162,7 +162,9 @@ pub fn conclude(stage: Stage, failure: Failure) -> Outcome {
         Failure::Reset if matches!(stage, Stage::Connect | Stage::Greeting) => {
             relay(Reason::RelayUnreachable, "The relay closed the connection at once.")
         }
-        Failure::Reset => relay(Reason::RelayReset, "The connection to the relay broke before the mail was handed over."),
+        Failure::Reset => {
+            relay(Reason::RelayReset, "The connection to the relay broke before the mail was handed over.")
+        }
         Failure::Protocol(what) => relay(Reason::RelayProtocolError, format!("The relay does not speak SMTP: {what}.")),
         Failure::Tls(what) => relay(Reason::TLSFailed, format!("TLS with the relay failed: {what}.")),
         Failure::TlsNotOffered => {
@@ -230,11 +232,15 @@ fn rejected(stage: Stage, reply: &Reply) -> Outcome {
         Stage::StartTls | Stage::Handshake if passing => {
             relay(Reason::TLSUnavailable, format!("TLS is out of order at the relay ({reply})."))
         }
-        Stage::StartTls | Stage::Handshake => relay(Reason::TLSNotOffered, format!("The relay refused STARTTLS ({reply}).")),
+        Stage::StartTls | Stage::Handshake => {
+            relay(Reason::TLSNotOffered, format!("The relay refused STARTTLS ({reply})."))
+        }
         Stage::Login if passing => login(Reason::LoginUnavailable, format!("The login is out of order ({reply}).")),
         Stage::Login => login(Reason::LoginRefused, format!("The relay refused the login ({reply}).")),
         Stage::Mail => match code {
-            400..500 => relay(Reason::RelayDeferred, format!("The relay takes no mail of this sender for now ({reply}).")),
+            400..500 => {
+                relay(Reason::RelayDeferred, format!("The relay takes no mail of this sender for now ({reply})."))
+            }
             552 => refused(Reason::MessageTooLarge, format!("The mail is larger than the relay takes ({reply}).")),
             500..=504 | 555 => relay(Reason::RelayProtocolError, format!("The relay does not know MAIL ({reply}).")),
             _ => relay(Reason::SenderRefused, format!("The relay refuses the sender's address ({reply}).")),
@@ -248,7 +254,9 @@ fn rejected(stage: Stage, reply: &Reply) -> Outcome {
         Stage::Content if code == 552 => {
             refused(Reason::MessageTooLarge, format!("The mail is larger than the relay takes ({reply})."))
         }
-        Stage::Data | Stage::Content => refused(Reason::MessageRefused, format!("The relay refused the mail ({reply}).")),
+        Stage::Data | Stage::Content => {
+            refused(Reason::MessageRefused, format!("The relay refused the mail ({reply})."))
+        }
     }
 }
 

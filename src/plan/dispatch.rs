@@ -69,8 +69,7 @@ pub fn next(last: Option<&Attempt>, serial: i64, fresh: &Fresh<'_>, me: &Me, now
     // A mail whose link is dead on arrival helps nobody: begin afresh instead of repeating it.
     let dead = last.expiration_time.as_ref().is_some_and(|t| t.0 <= now);
     let again = |last: &Attempt| {
-        let repeated =
-            Attempt { number: last.number + 1, holder: me.identity.clone(), failure: None, ..last.clone() };
+        let repeated = Attempt { number: last.number + 1, holder: me.identity.clone(), failure: None, ..last.clone() };
         if dead { begin(last.number + 1) } else { Next::Deliver(repeated) }
     };
     match &last.failure {

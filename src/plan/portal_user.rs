@@ -88,9 +88,8 @@ pub struct Registration {
 /// The address that this account's owner confirmed, from status or annotation.
 pub fn registration(user: &PortalUser) -> Option<Registration> {
     let status = user.status.as_ref();
-    let stored = status.and_then(|s| {
-        Some(Registration { email: s.registered_email.clone()?, time: s.registered_time.clone()? })
-    });
+    let stored = status
+        .and_then(|s| Some(Registration { email: s.registered_email.clone()?, time: s.registered_time.clone()? }));
     stored.or_else(|| serde_json::from_str(user.annotations().get(marks::REGISTERED)?).ok())
 }
 

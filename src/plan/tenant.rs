@@ -280,7 +280,8 @@ fn activation(
         };
         match dispatch::next(dispatch.attempt.as_ref(), 1, &fresh, &seen.settings.me, now) {
             Next::Deliver(attempt) if seen.place == Place::Free => {
-                effects.extend(activation_letter(tenant, &attempt, &contact, url).map(|d| Effect::Deliver(Box::new(d))));
+                effects
+                    .extend(activation_letter(tenant, &attempt, &contact, url).map(|d| Effect::Deliver(Box::new(d))));
                 dispatch.attempt = Some(attempt);
             }
             Next::Wait(at) => wake = Some(at),
@@ -342,7 +343,8 @@ fn findings(tenant: &Tenant, seen: &Seen, status: &TenantStatus, scaling: Scalin
         portal_active = Finding::new(types::PORTAL_ACTIVE, active, reason, message);
     }
     if let Some(name) = tenant.spec.contact_person_ref.as_ref().filter(|_| !seen.contact_person_exists) {
-        let message = format!("contactPersonRef names the PortalUser {:?}, which this tenant does not have.", name.name);
+        let message =
+            format!("contactPersonRef names the PortalUser {:?}, which this tenant does not have.", name.name);
         ready = Finding::new(types::READY, false, Reason::ReferenceNotFound, message);
     }
     let failure = status.activation.as_ref().and_then(|d| d.attempt.as_ref()).and_then(|a| a.failure.as_ref());
@@ -381,7 +383,8 @@ fn within_limit(users: &UserCounts) -> Finding {
             (Verdict::True, Reason::WithinLimit, format!("{taken} of {limit} seats are taken."))
         }
         Some(limit) => {
-            let message = format!("{taken} seats are taken, {limit} are allowed: nobody is thrown out, nobody invited.");
+            let message =
+                format!("{taken} seats are taken, {limit} are allowed: nobody is thrown out, nobody invited.");
             (Verdict::False, Reason::OverLimit, message)
         }
     };

@@ -87,9 +87,13 @@ kind!(PortalUser, PortalUserStatus, users, |u| u.spec.tenant_ref.name.clone(), |
 kind!(Group, GroupStatus, groups, |g| g.spec.tenant_ref.name.clone(), |me, tables, _place, _facts, now| {
     group::plan(me, &tables.group_seen(me), now)
 });
-kind!(Invitation, InvitationStatus, invitations, |i| i.spec.tenant_ref.name.clone(), |me, tables, place, facts, now| {
-    invitation::plan(me, &tables.invitation_seen(me, place, now), facts, now)
-});
+kind!(
+    Invitation,
+    InvitationStatus,
+    invitations,
+    |i| i.spec.tenant_ref.name.clone(),
+    |me, tables, place, facts, now| { invitation::plan(me, &tables.invitation_seen(me, place, now), facts, now) }
+);
 
 impl Row for Tenant {
     fn metadata(&self) -> &ObjectMeta {

@@ -27,9 +27,8 @@ pub fn mime(sender: &Sender, delivery: &Delivery, link: &str) -> Result<Vec<u8>,
     let to: Address = delivery.to.parse().map_err(|_| Error::other(DOING, "the address cannot be mailed"))?;
     let seconds = u64::try_from(delivery.start.as_second()).map_err(|e| other(&e))?;
     // Automatic mail says so (RFC 3834), and asks Exchange not to answer it.
-    let automatic = |name: &'static str, value: &str| {
-        HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
-    };
+    let automatic =
+        |name: &'static str, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
     let mut builder = Message::builder()
         .from(sender.from.clone())
         .to(Mailbox::new(None, to))
@@ -41,9 +40,7 @@ pub fn mime(sender: &Sender, delivery: &Delivery, link: &str) -> Result<Vec<u8>,
     if let Some(reply_to) = &sender.reply_to {
         builder = builder.reply_to(reply_to.clone());
     }
-    let part = |content_type, body: String| {
-        SinglePart::builder().header(content_type).body(body)
-    };
+    let part = |content_type, body: String| SinglePart::builder().header(content_type).body(body);
     // The boundary is derived from the Message-ID: a random one would make a repeated mail another mail.
     let boundary: String = delivery.message_id.chars().filter(char::is_ascii_alphanumeric).take(60).collect();
     let body = MultiPart::alternative()
@@ -89,7 +86,8 @@ mod tests {
                 expiration: Some(Timestamp::from_second(1_800_086_400).expect("in range")),
             },
         };
-        String::from_utf8(mime(&sender, &delivery, "https://portal.example/invitation#abc").expect("a mail")).expect("text")
+        String::from_utf8(mime(&sender, &delivery, "https://portal.example/invitation#abc").expect("a mail"))
+            .expect("text")
     }
 
     #[test]

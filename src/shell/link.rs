@@ -164,8 +164,10 @@ mod tests {
 
     fn keys(numbers: &[u32]) -> Keys {
         let keys = Keys::default();
-        let data: Vec<(String, String)> =
-            numbers.iter().map(|n| (format!("key-{n}"), STANDARD.encode([u8::try_from(*n).unwrap_or(0); 32]))).collect();
+        let data: Vec<(String, String)> = numbers
+            .iter()
+            .map(|n| (format!("key-{n}"), STANDARD.encode([u8::try_from(*n).unwrap_or(0); 32])))
+            .collect();
         assert!(keys.replace(data.iter().map(|(name, key)| (name, key.as_bytes()))).is_empty());
         keys
     }

@@ -132,7 +132,10 @@ impl Metrics {
 
     /// A watch was heard of.
     pub fn heard(&self, _kind: KindId) {
-        #[expect(clippy::disallowed_methods, reason = "the age of the view is a measurement, nothing is decided by it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the age of the view is a measurement, nothing is decided by it"
+        )]
         self.heard.store(jiff::Timestamp::now().as_second(), Ordering::Relaxed);
     }
 

@@ -138,8 +138,7 @@ impl Tables {
     /// The invitation that stands for this address instead: one that is open or being sent before one that is not, an
     /// applied one before a user's own, then the lower name. Those that ended, or are planned for later, do not count.
     fn rival(&self, me: &Invitation, ns: &str, address: &Address, now: Timestamp) -> Option<String> {
-        let mark =
-            Mark::Address(ns.to_owned(), me.spec.tenant_ref.name.clone(), address.canonical().to_owned());
+        let mark = Mark::Address(ns.to_owned(), me.spec.tenant_ref.name.clone(), address.canonical().to_owned());
         let contends = |i: &&Invitation| {
             let status = i.status.clone().unwrap_or_default();
             let waiting = status.serial.is_none()
@@ -151,8 +150,11 @@ impl Tables {
                 && i.spec.not_after.as_ref().is_none_or(|at| at.0 > now);
             waiting || self.has_seat(i, now)
         };
-        let rank = |i: &Invitation| (!self.has_seat(i, now), i.labels().contains_key(crate::api::marks::MADE_BY), i.name_any());
-        let rivals = self.invitations.marked(&mark).map(AsRef::as_ref).filter(|i: &&Invitation| i.name_any() != me.name_any());
+        let rank = |i: &Invitation| {
+            (!self.has_seat(i, now), i.labels().contains_key(crate::api::marks::MADE_BY), i.name_any())
+        };
+        let rivals =
+            self.invitations.marked(&mark).map(AsRef::as_ref).filter(|i: &&Invitation| i.name_any() != me.name_any());
         let first = rivals.filter(contends).min_by_key(|i| rank(i))?;
         (rank(first) < rank(me)).then(|| first.name_any())
     }
@@ -194,7 +196,8 @@ impl Tables {
 
     /// Distinct addresses of a tenant that are registered or openly invited.
     fn seated(&self, tenant: &Mark, now: Timestamp) -> HashSet<String> {
-        let users = self.users.marked(tenant).filter(|u| u.spec.state != AccountState::Deleted && usr::is_registered(u));
+        let users =
+            self.users.marked(tenant).filter(|u| u.spec.state != AccountState::Deleted && usr::is_registered(u));
         let invitations = self.invitations.marked(tenant).filter(|i| self.has_seat(i, now));
         users
             .map(|u| &u.spec.email)
@@ -273,11 +276,14 @@ impl Tables {
         let mark = Mark::Tenant(ns.clone(), name.clone());
         let mut registered = HashSet::new();
         let mut first: Option<(Timestamp, String)> = None;
+        let declared = self.declares_first_user(&ns, &name, &mark);
         let mut suspended = 0;
-        for user in self.users.marked(&mark).filter(|u| u.spec.state != AccountState::Deleted && usr::is_registered(u)) {
+        for user in self.users.marked(&mark).filter(|u| u.spec.state != AccountState::Deleted && usr::is_registered(u))
+        {
             registered.extend(Address::parse(&user.spec.email).map(|a| a.canonical().to_owned()));
             suspended += i64::from(user.spec.state == AccountState::Suspended);
-            if let Some(registration) = usr::registration(user) {
+            let stands = declared.is_empty() || declared.contains(&user.name_any());
+            if let Some(registration) = usr::registration(user).filter(|_| stands) {
                 let candidate = (registration.time.0, user.name_any());
                 first = Some(first.map_or(candidate.clone(), |first| first.min(candidate)));
             }
@@ -309,8 +315,25 @@ impl Tables {
             first_registered: first.map(|(_, name)| name),
             contact_person_exists: contact
                 .is_none_or(|c| self.users.get(&ns, &c.name).is_some_and(|u| u.spec.tenant_ref.name == name)),
-            workloads: ten::known_workloads(me).into_iter().map(|w| (w.clone(), self.workload_seen(me, &ns, w))).collect(),
+            workloads: ten::known_workloads(me)
+                .into_iter()
+                .map(|w| (w.clone(), self.workload_seen(me, &ns, w)))
+                .collect(),
         }
+    }
+
+    /// Accounts, and openly invited addresses, that name a role which falls to the first user. Where there are some, the
+    /// first user is one of them: else a viewer who is quicker than the declared owner would become owner.
+    fn declares_first_user(&self, ns: &str, tenant: &str, mark: &Mark) -> HashSet<String> {
+        let roles = || access::BUILT_IN.iter().filter(|r| r.first_user);
+        let users = roles().flat_map(|role| self.candidates(ns, tenant, role.name));
+        let users = users.filter(|u| u.spec.state == AccountState::Active).map(|u| u.name_any());
+        let invited = self.invitations.marked(mark).filter(|i| {
+            let waits = i.status.as_ref().is_none_or(|s| s.accepted_time.is_none() && s.declined_time.is_none());
+            waits && !i.spec.revoked && i.spec.roles.iter().any(|name| roles().any(|r| r.name == name))
+        });
+        // Nobody's name: it only says that somebody is declared.
+        users.chain(invited.map(|_| String::new())).collect()
     }
 
     fn workload_seen(&self, me: &Tenant, ns: &str, workload: WorkloadRef) -> ten::WorkloadSeen {

@@ -47,9 +47,18 @@ struct Desk {
 #[derive(Debug)]
 enum Breaker {
     Closed,
-    Open { until: Instant, pause: Duration, reason: Reason, message: String },
+    Open {
+        until: Instant,
+        pause: Duration,
+        reason: Reason,
+        message: String,
+    },
     /// One is trying the relay out.
-    Trying { pause: Duration, reason: Reason, message: String },
+    Trying {
+        pause: Duration,
+        reason: Reason,
+        message: String,
+    },
 }
 
 /// What somebody gets who asks for a place.
@@ -150,7 +159,12 @@ impl Relay {
                 };
                 let pause = if *login { LONGEST_PAUSE } else { pause };
                 let until = Instant::now() + pause;
-                tracing::warn!(reason = reason.as_str(), message, pause_seconds = pause.as_secs(), "relay out of order");
+                tracing::warn!(
+                    reason = reason.as_str(),
+                    message,
+                    pause_seconds = pause.as_secs(),
+                    "relay out of order"
+                );
                 desk.breaker = Breaker::Open { until, pause, reason: *reason, message: message.clone() };
             }
             Outcome::Delivered { .. } | Outcome::Deferred { .. } | Outcome::Refused { .. } => {

@@ -62,10 +62,7 @@ pub async fn fresh<K: Kind>(ctx: &Context, object: &K) -> Result<Option<K>, Erro
 }
 
 /// One call of the API server, within its deadline.
-pub async fn call<T>(
-    doing: &'static str,
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, Error> {
+pub async fn call<T>(doing: &'static str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Error> {
     match tokio::time::timeout(PATIENCE, call).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(Error::api(doing, error)),

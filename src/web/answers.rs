@@ -296,7 +296,8 @@ async fn account_of(ctx: &Shared, live: &Live) -> Result<AccountRef, Problem> {
         match call("make a PortalUser", users.create(&PostParams::default(), &wanted)).await {
             Ok(made) => return Ok(AccountRef { name: made.name_any(), uid: made.uid() }),
             Err(error) if error.is_conflict() => {
-                let found = call("read a PortalUser", users.get_opt(&wanted.name_any())).await.map_err(|e| failed(&e))?;
+                let found =
+                    call("read a PortalUser", users.get_opt(&wanted.name_any())).await.map_err(|e| failed(&e))?;
                 let Some(user) = found else { continue };
                 let age = user.metadata.creation_timestamp.as_ref().map(|t| ctx.clock.now().duration_since(t.0));
                 let stale = age.is_some_and(|age| age > STALE_ACCOUNT) && portal_user::registration(&user).is_none();

@@ -14,7 +14,8 @@ pub(super) async fn ready(State(ctx): State<Shared>) -> Response {
     if missing.is_empty() {
         return "ready\n".into_response();
     }
-    let text = format!("not ready: cannot list {} (are the CRDs installed, and may the operator?)\n", missing.join(", "));
+    let text =
+        format!("not ready: cannot list {} (are the CRDs installed, and may the operator?)\n", missing.join(", "));
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 

@@ -101,7 +101,10 @@ pub(super) fn unresolved(spec: &InvitationSpec, seen: &Seen) -> Option<Hold> {
 fn not_wanted_by_others(seen: &Seen) -> Option<Hold> {
     match &seen.account {
         Some(AccountSeen { state: AccountState::Deleted, name, .. }) => {
-            return Hold::fine(Reason::Deleted, format!("PortalUser {name:?} of this address is deleted: nobody is mailed."));
+            return Hold::fine(
+                Reason::Deleted,
+                format!("PortalUser {name:?} of this address is deleted: nobody is mailed."),
+            );
         }
         Some(AccountSeen { registered: true, name, .. }) => {
             let message = format!("PortalUser {name:?} is registered with this address: nobody is mailed.");

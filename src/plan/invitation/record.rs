@@ -68,7 +68,8 @@ fn arrived(status: &mut InvitationStatus, at: Timestamp) {
     status.serial = Some(attempt.serial);
     status.expiration_time = attempt.expiration_time.clone();
     status.sent_time = Some(Time(at));
-    let ends = [&mut status.accepted_time, &mut status.declined_time, &mut status.revoked_time, &mut status.expired_time];
+    let ends =
+        [&mut status.accepted_time, &mut status.declined_time, &mut status.revoked_time, &mut status.expired_time];
     ends.into_iter().for_each(|end| *end = None);
     status.user_ref = None;
 }

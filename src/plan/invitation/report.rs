@@ -135,7 +135,13 @@ fn open(invitation: &Invitation, seen: &Seen, until: Timestamp) -> Summary {
     }
     if seen.settings.signing_key.is_none() {
         let message = "The Secret with the keys that verify links cannot be read.".into();
-        return Summary { verdict: Verdict::False, reason: Reason::KeyMissing, message, reconciling: false, stalled: false };
+        return Summary {
+            verdict: Verdict::False,
+            reason: Reason::KeyMissing,
+            message,
+            reconciling: false,
+            stalled: false,
+        };
     }
     Summary::fine(Reason::Sent, format!("The link is out and can be used until {until}."))
 }

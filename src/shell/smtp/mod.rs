@@ -124,7 +124,8 @@ async fn protect(wire: Wire, endpoint: &Endpoint) -> Result<Wire, Trouble> {
         Some(Stream::Plain(stream)) => stream,
         _ => return Err(tls(&"something was sent in clear before TLS began")),
     };
-    let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| tls(&"the host is no name for a certificate"))?;
+    let name =
+        ServerName::try_from(endpoint.host.clone()).map_err(|_| tls(&"the host is no name for a certificate"))?;
     let config = client_config(endpoint.extra_root.as_deref()).map_err(|what| tls(&what))?;
     let handshake = TlsConnector::from(config).connect(name, stream);
     match timeout(endpoint.limits.connect, handshake).await {
@@ -137,7 +138,9 @@ async fn protect(wire: Wire, endpoint: &Endpoint) -> Result<Wire, Trouble> {
 fn tls_failure(error: &std::io::Error) -> Failure {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
-        Some(rustls::Error::InvalidCertificate(why)) => Failure::Tls(format!("the certificate is not trusted ({why:?})")),
+        Some(rustls::Error::InvalidCertificate(why)) => {
+            Failure::Tls(format!("the certificate is not trusted ({why:?})"))
+        }
         Some(rustls::Error::InvalidMessage(_)) => Failure::Tls("the port does not speak TLS".into()),
         Some(_) => Failure::Tls("no common version or cipher, or the relay gave up".into()),
         None => Failure::Reset,
