@@ -144,7 +144,7 @@ fn covers(wide: &str, narrow: &str) -> bool {
 /// Roles that the holder of these may give to others.
 pub fn assignable(holdings: &[Holding]) -> Vec<String> {
     let holds = |name: &&str| holdings.iter().any(|h| h.scope == "/" && h.role == **name);
-    BUILT_IN.iter().filter(|r| r.assignable_by.iter().any(|by| holds(by))).map(|r| r.name.to_owned()).collect()
+    BUILT_IN.iter().filter(|r| r.assignable_by.iter().any(&holds)).map(|r| r.name.to_owned()).collect()
 }
 
 #[cfg(test)]

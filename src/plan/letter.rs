@@ -101,9 +101,9 @@ impl Letter {
         };
         let message = self.message.as_deref().unwrap_or_default().trim();
         let words = context! {
-            tenant => self.tenant.clone(),
-            given_name => self.given_name.clone().unwrap_or_default(),
-            inviter => self.inviter.clone().unwrap_or_default(),
+            tenant => one_line(&self.tenant),
+            given_name => one_line(self.given_name.as_deref().unwrap_or_default()),
+            inviter => one_line(self.inviter.as_deref().unwrap_or_default()),
             message_lines => message.lines().map(str::to_owned).collect::<Vec<_>>(),
             expiration => self.expiration.map(in_words).unwrap_or_default(),
             url => url.to_owned(),
@@ -112,6 +112,11 @@ impl Letter {
         let subject = render("subject")?.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(Composed { subject, text: render("txt")?, html: render("html")? })
     }
+}
+
+/// A name, on one line whatever somebody managed to store.
+fn one_line(name: &str) -> String {
+    name.split(|c: char| c.is_control() || c.is_whitespace()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// A time with date and zone, as people read it.

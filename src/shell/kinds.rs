@@ -70,6 +70,7 @@ macro_rules! kind {
             fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
                 &mut tables.$table
             }
+            #[allow(unused_braces)] // rustfmt puts braces around the expression
             fn plan(&self, $tables: &Tables, $place: Place, $facts: &Facts, $now: Timestamp) -> Plan<$status> {
                 let $me = self;
                 $plan
