@@ -1,0 +1,9 @@
+//! All tests that need Kubernetes, in one binary: `make integration`.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod api;
+mod examples;
+mod harness;
+mod refusals;
