@@ -6,4 +6,6 @@ mod support;
 mod api;
 mod examples;
 mod harness;
+mod life;
 mod refusals;
+mod story;
