@@ -130,7 +130,7 @@ impl Namespace {
                 let object = self.find::<K>(name).await.ok_or("no such object")?;
                 if is(&object) { Ok(object) } else { Err(status(&object).to_string()) }
             };
-            until_at(caller, what, PATIENCE, || look()).await
+            until_at(caller, what, PATIENCE, look).await
         }
     }
 
