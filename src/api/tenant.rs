@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::Condition;
 use super::duration::HumanDuration;
 use super::invitation::Dispatch;
-use super::text::{EMAIL, LOCALE, LocalRef, ONE_LINE, URL};
+use super::text::{DOMAIN, EMAIL, LOCALE, LocalRef, ONE_LINE, URL};
 
 /// What is known of the customer, and whether its portal is on.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +86,7 @@ pub struct TenantSpec {
     /// Partners (Tenants) whose staff may work here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.all(p, self.exists_one(o, o.name == p.name))").message("a partner is named twice"))]
     pub partner_refs: Vec<LocalRef>,
     /// What this customer bought: nobody in the tenant can do more. Omitted: no ceiling. An empty list: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,7 +176,7 @@ pub struct TenantInvitations {
     /// Domains that may be invited; sub domains are named by themselves. Omitted: every domain. Partners' staff
     /// (`homeTenantRef`) is judged by the partner's list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = ONE_LINE)))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253), regex(pattern = DOMAIN)))]
     pub allowed_email_domains: Option<Vec<String>>,
 }
 

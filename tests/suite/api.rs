@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use crate::{
     examples,
     support::{
+        PATIENCE,
         cluster::Namespace,
         objects::{Kind, status},
-        repository,
+        repository, until,
     },
 };
 
@@ -244,13 +245,13 @@ async fn tables_answer_what_people_ask() {
 #[tokio::test]
 async fn kubectl_knows_short_names_the_category_and_every_field() {
     let Some(ns) = Namespace::new("kubectl").await else { return };
-    let kubectl = async |args: &[&str]| {
+    let try_kubectl = async |args: &[&str]| {
         let output = std::process::Command::new("kubectl").args(["-n", ns.name()]).args(args).output();
         let output = output.expect("kubectl is on the PATH of the control plane");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(output.status.success(), "kubectl {args:?}: {}", text(&output.stderr));
-        text(&output.stdout)
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     };
+    let kubectl = async |args: &[&str]| try_kubectl(args).await.unwrap_or_else(|error| panic!("{args:?}: {error}"));
     for example in examples::all() {
         ns.apply(&example).await;
     }
@@ -260,7 +261,9 @@ async fn kubectl_knows_short_names_the_category_and_every_field() {
     }
     let names = kubectl(&["get", "portal-operator", "-o", "name"]).await;
     assert_eq!(names.lines().count(), 4, "{names}");
-    let explained = kubectl(&["explain", "pu.spec.invitation.sendAt"]).await;
+    // The API server publishes a schema some seconds after it serves the objects.
+    let explain = || try_kubectl(&["explain", "pu.spec.invitation.sendAt"]);
+    let explained = until("the schema to be published", PATIENCE, explain).await;
     assert!(explained.contains("A mail must have gone out"), "{explained}");
     kubectl(&["explain", "pinv.status", "--recursive"]).await;
 }

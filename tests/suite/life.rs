@@ -184,7 +184,9 @@ async fn a_forged_token_is_one_and_the_same_not_found() {
             assert_eq!((code, body["reason"].as_str()), (404, Some("NotFound")), "{token}");
         }
     }
-    assert_eq!(audit.requests(), [], "nothing is looked up for a forged token");
+    // The Event that the mail went out may still be on its way.
+    let lookups: Vec<_> = audit.requests().into_iter().filter(|request| !request.is_event()).collect();
+    assert_eq!(lookups, [], "nothing is looked up for a forged token");
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str)> {
         ("Invitation", "/spec/expiresAfter", json!("1.5h"), "expiresAfter"),
         ("Invitation", "/spec/expiresAfter", json!("1M"), "expiresAfter"),
         ("Invitation", "/spec/expiresAfter", json!(""), "expiresAfter"),
-        ("Invitation", "/spec/expiresAfter", json!(24), "string"),
+        ("Invitation", "/spec/expiresAfter", json!(24), "must be of type duration"),
         ("PortalUser", "/spec/invitation/expiresAfter", json!("4m"), duration),
         ("Tenant", "/spec/invitations/expiresAfter", json!("91d"), duration),
         ("Invitation", "/spec/roles", json!(["viewer", "editor", "viewer"]), "a role is named twice"),
