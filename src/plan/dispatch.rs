@@ -16,9 +16,13 @@ use super::{Me, Purpose};
 use crate::api::condition::Reason;
 use crate::api::{Attempt, AttemptFailure};
 
-/// The longest SMTP transaction (D): who is not the leader may take a silent holder's attempt over after it. A sender
-/// gives up before the final dot within 100 s and waits 10 minutes after it (RFC 5321, 4.5.3.2.6), which is less.
+/// The longest SMTP transaction (D): who is not the leader may take a silent holder's attempt over after it. It leaves
+/// room for a sender who writes the final dot at the last moment ([`LAST_DOT`]) and then waits 10 minutes for the answer
+/// (RFC 5321, 4.5.3.2.6).
 pub const LONGEST_TRANSACTION: SignedDuration = SignedDuration::from_mins(12);
+
+/// The final dot is written within this time from the start of the attempt, or not at all.
+pub const LAST_DOT: SignedDuration = SignedDuration::from_secs(100);
 
 /// First pause after a refusal that may pass; doubles with each try. RFC 5321 (4.5.4.1) advises 30 minutes for a queue;
 /// greylisting relays accept after a minute, and a person is waiting.

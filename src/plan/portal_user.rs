@@ -245,9 +245,11 @@ fn child(
             }
         }
         Some(child) => {
-            if child.spec != wanted.spec {
+            // The same address, but perhaps not in the same letters: what is immutable stays as it was written.
+            let asked = InvitationSpec { email: child.spec.email.clone(), ..wanted.spec };
+            if child.spec != asked {
                 let mut updated = child.clone();
-                updated.spec = wanted.spec;
+                updated.spec = asked;
                 effects.push(Effect::UpdateInvitation(Box::new(updated)));
             }
             status.invitation_ref = Some(current);

@@ -119,7 +119,7 @@ async fn deliver<K: Kind>(ctx: &Context, object: &K, delivery: &Delivery, _fence
             let start = delivery.start;
             let in_time = || {
                 let age = ctx.clock.exact().duration_since(start);
-                age < dispatch::LONGEST_TRANSACTION / 4 && ctx.lead.holds()
+                age < dispatch::LAST_DOT && ctx.lead.holds()
             };
             let outcome = ctx.mailer.deliver(delivery, link, in_time).await;
             ctx.relay.learn(&outcome);

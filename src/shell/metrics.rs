@@ -6,7 +6,6 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::table::KindId;
@@ -43,7 +42,6 @@ pub struct Metrics {
     turns: Family<KindLabel, Counter>,
     answers: Family<State, Counter>,
     invitations: Family<State, Gauge>,
-    lateness: Histogram,
     queue: Gauge,
     relay_well: Gauge,
     relay_waiting: Gauge,
@@ -55,8 +53,6 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("portal_operator");
-        // From a millisecond to half a minute.
-        let lateness = Histogram::new(exponential_buckets(0.001, 2.0, 16));
         let metrics = Metrics {
             mails: Family::default(),
             errors: Family::default(),
@@ -69,7 +65,6 @@ impl Default for Metrics {
             leading: Gauge::default(),
             view_age: Gauge::default(),
             heard: AtomicI64::new(0),
-            lateness: lateness.clone(),
             registry: Registry::default(),
         };
         registry.register("mails", "Deliveries by outcome", metrics.mails.clone());
@@ -77,7 +72,6 @@ impl Default for Metrics {
         registry.register("turns", "Turns of reconciliation", metrics.turns.clone());
         registry.register("answers", "Answers of the web API by state", metrics.answers.clone());
         registry.register("invitations", "Invitations by state", metrics.invitations.clone());
-        registry.register("expiry_lateness_seconds", "How late expiries were recorded", lateness);
         registry.register("queue_length", "Objects that wait for a turn", metrics.queue.clone());
         registry.register("relay_well", "1 while the relay's breaker is closed", metrics.relay_well.clone());
         registry.register("relay_waiting", "Mails that wait for a place at the relay", metrics.relay_waiting.clone());
@@ -123,11 +117,6 @@ impl Metrics {
     /// The web API answered.
     pub fn answered(&self, state: &'static str) {
         self.answers.get_or_create(&State { state }).inc();
-    }
-
-    /// An expiry was recorded this many seconds after its moment.
-    pub fn expired(&self, late: f64) {
-        self.lateness.observe(late);
     }
 
     /// A watch was heard of.

@@ -79,15 +79,22 @@ pub enum Entry {
 
 /// A place at the relay; dropped, it is the next one's.
 #[derive(Debug)]
-pub struct Place(Relay);
+pub struct Place {
+    relay: Relay,
+    /// It was given to try out a relay that is out of order.
+    tries: bool,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut desk = self.0.desk();
+        let mut desk = self.relay.desk();
         desk.taken -= 1;
+        if self.tries {
+            desk.not_tried();
+        }
         desk.call();
         drop(desk);
-        self.0.0.news.notify_one();
+        self.relay.0.news.notify_one();
     }
 }
 
@@ -118,7 +125,8 @@ impl Relay {
         if may {
             desk.waiting.remove(key);
             desk.taken += 1;
-            return Entry::Place(Place(self.clone()));
+            let tries = matches!(desk.breaker, Breaker::Trying { .. });
+            return Entry::Place(Place { relay: self.clone(), tries });
         }
         if desk.waiting.insert(key.clone()) {
             desk.parked.push(lane, key.clone());
@@ -135,11 +143,7 @@ impl Relay {
     pub fn forgo(&self, key: &Key) {
         let mut desk = self.desk();
         if desk.called.remove(key) {
-            if let Breaker::Trying { pause, reason, message } = &desk.breaker {
-                // Nobody tried: the next one may.
-                desk.breaker =
-                    Breaker::Open { until: Instant::now(), pause: *pause, reason: *reason, message: message.clone() };
-            }
+            desk.not_tried();
             desk.call();
             drop(desk);
             self.0.news.notify_one();
@@ -237,6 +241,15 @@ impl Desk {
         self.places.saturating_sub(self.taken + self.called.len())
     }
 
+    /// Who was to try the relay out did not, because somebody else was ahead or there was nothing to send any more: the
+    /// next one may. After a try [`Relay::learn`] has moved the breaker on, and this changes nothing.
+    fn not_tried(&mut self) {
+        if let Breaker::Trying { pause, reason, message } = &self.breaker {
+            let (pause, reason, message) = (*pause, *reason, message.clone());
+            self.breaker = Breaker::Open { until: Instant::now(), pause, reason, message };
+        }
+    }
+
     /// Calls as many as there are places for; while the relay is out of order, one at its time.
     fn call(&mut self) {
         let mut allowed = match &self.breaker {
@@ -319,6 +332,18 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_secs(600), relay.calls()).await.is_err());
         relay.learn(&Outcome::Delivered { queue_id: None });
         drop(place);
+        assert_eq!(relay.calls().await, vec![key("c")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_enters_to_try_and_sends_nothing_leaves_the_try_to_the_next() {
+        let relay = Relay::new(4);
+        let place = enter(&relay, "a");
+        relay.learn(&trouble(false));
+        drop(place);
+        assert!(enter(&relay, "b").is_none() && enter(&relay, "c").is_none());
+        assert_eq!(relay.calls().await, vec![key("b")]);
+        drop(enter(&relay, "b").expect("the one who tries"));
         assert_eq!(relay.calls().await, vec![key("c")]);
     }
 
