@@ -116,7 +116,8 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
         keyring::follow(keys_ctx, secret_namespace, secret_name, move || controller::look_at_everything(&looked_at))
             .await;
     };
-    let lease_stop = stopped.clone();
+    // The lease outlives the turns that end: given back earlier, the next leader would repeat their mails.
+    let (give_back, lease_stop) = watch::channel(false);
     let vote = async move {
         match election {
             Some(election) => election.run(lease_stop).await,
@@ -129,6 +130,7 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     tokio::join!(public, private);
     // Both servers have ended: a signal came. Turns under way end, then the lease is given back.
     reconcile.await.context("the controller panicked")?;
+    give_back.send_replace(true);
     if ctx.lead.is_elected() {
         vote.await.context("the election panicked")?;
     }
