@@ -110,6 +110,9 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     let keys = async move {
         while let Err(error) = keyring::ensure(client.clone(), &secret_namespace, &secret_name).await {
             tracing::warn!(%error, "tried again");
+            if error.code().is_some() && keyring::answered(&keys_ctx) {
+                controller::look_at_everything(&keys_ctx);
+            }
             tokio::time::sleep(TRY_AGAIN).await;
         }
         let looked_at = keys_ctx.clone();

@@ -61,6 +61,9 @@ pub async fn follow(ctx: Arc<Context>, namespace: String, name: String, changed:
             Ok(Event::Delete(_) | Event::InitDone) => None,
             Err(error) => {
                 tracing::warn!(%error, "the Secret with the keys of links cannot be watched");
+                if matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(_))) && answered(&ctx) {
+                    changed();
+                }
                 continue;
             }
         };
@@ -69,8 +72,14 @@ pub async fn follow(ctx: Arc<Context>, namespace: String, name: String, changed:
             tracing::warn!(entry, "is no key: entries are key-<number> with at least 32 bytes in base64");
         }
         let signing = ctx.keys.signing();
-        if ctx.world.set(|settings| settings.signing_key = signing) {
+        let differs = ctx.world.set(|settings| settings.signing_key = signing);
+        if answered(&ctx) || differs {
             changed();
         }
     }
+}
+
+/// The API server has answered about the Secret, be it by a no. True the first time: what waited for it may go on.
+pub fn answered(ctx: &Context) -> bool {
+    !std::mem::replace(&mut ctx.world.look().asked_for_keys, true)
 }

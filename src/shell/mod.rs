@@ -63,12 +63,12 @@ pub struct Context {
 }
 
 impl Context {
-    /// Whether a complete list of every kind was seen: before that nothing is concluded, for an object that was not
-    /// seen yet is not absent.
+    /// Whether a complete list of every kind was seen, and the keys were asked for: before that nothing is concluded, for
+    /// what was not seen yet is not absent.
     pub fn is_synced(&self) -> bool {
         let tables = self.world.look();
         let all = KindId::ALL.iter().flat_map(|kind| self.namespaces.iter().map(|ns| (*kind, ns.clone())));
-        all.into_iter().all(|part| tables.synced.contains(&part))
+        tables.asked_for_keys && all.into_iter().all(|part| tables.synced.contains(&part))
     }
 
     /// Kinds that were not listed yet.

@@ -33,6 +33,8 @@ pub struct Tables {
     pub claimed: HashSet<Name>,
     /// Kinds and namespaces of which a complete list was seen.
     pub synced: HashSet<(KindId, Option<String>)>,
+    /// Whether the API server has answered about the Secret with the keys of links: before that, no key is no finding.
+    pub asked_for_keys: bool,
     /// Start-up settings, keys, and who this process is.
     pub settings: Arc<Settings>,
 }
@@ -63,6 +65,7 @@ impl World {
                 unreadable: HashMap::new(),
                 claimed: HashSet::new(),
                 synced: HashSet::new(),
+                asked_for_keys: false,
                 settings: Arc::new(settings),
             }),
         }

@@ -56,6 +56,10 @@ impl Api {
             return Err(problem::TOO_MANY);
         }
         let token = guard::token(headers, body, &ctx.public_url).await?;
+        if ctx.keys.signing().is_none() {
+            // Nobody can tell whether it is genuine: no key was read yet, or all are gone.
+            return Err(problem::UNAVAILABLE);
+        }
         let claim = ctx.keys.verify(&token).ok_or(problem::NOT_FOUND)?;
         let watched = ctx.namespaces.iter().any(|ns| ns.as_ref().is_none_or(|ns| *ns == claim.namespace));
         if watched { Ok(claim) } else { Err(problem::WITHDRAWN) }

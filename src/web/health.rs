@@ -8,14 +8,17 @@ use crate::api::InvitationState;
 use crate::shell::Shared;
 use crate::shell::metrics::Reading;
 
-/// Ready: every kind was listed. Leadership does not matter, for every replica serves the page.
+/// Ready: every kind was listed, and links can be told from forged ones. Leadership does not matter, for every replica
+/// serves the page.
 pub(super) async fn ready(State(ctx): State<Shared>) -> Response {
     let missing = ctx.unsynced();
-    if missing.is_empty() {
+    let text = if !missing.is_empty() {
+        format!("not ready: cannot list {} (are the CRDs installed, and may the operator?)\n", missing.join(", "))
+    } else if ctx.keys.signing().is_none() {
+        "not ready: the Secret with the keys of links is absent, empty or cannot be read\n".to_owned()
+    } else {
         return "ready\n".into_response();
-    }
-    let text =
-        format!("not ready: cannot list {} (are the CRDs installed, and may the operator?)\n", missing.join(", "));
+    };
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
