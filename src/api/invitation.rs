@@ -230,6 +230,10 @@ pub struct Attempt {
     pub holder: String,
     /// When the try began. It is the Date of the mail.
     pub start_time: Option<Time>,
+    /// When the mail began to be repeated, where this try repeats one in doubt. How long its holder may take counts
+    /// from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat_time: Option<Time>,
     /// The Message-ID of the mail (RFC 5322, 3.6.4).
     #[serde(rename = "messageID")]
     pub message_id: String,

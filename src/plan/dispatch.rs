@@ -1,7 +1,7 @@
 //! Attempts: what to do next about one mail that is wanted. One mechanism for invitations and activations.
 //!
 //! ```text
-//!  wanted ──▶ Begin(number 1) ──no outcome, holder gone──▶ Repeat(number + 1, same start, same bytes)
+//!  wanted ──▶ Begin(number 1) ──no outcome, holder gone──▶ Repeat(number + 1, same start, same bytes, repeat time)
 //!                   │                                            │
 //!                   ├── certainly not delivered ── retryTime ──▶ Begin(number + 1, new start)
 //!                   ├── in doubt ────────────────── retryTime ──▶ Repeat
@@ -21,7 +21,7 @@ use crate::api::{Attempt, AttemptFailure};
 /// (RFC 5321, 4.5.3.2.6).
 pub const LONGEST_TRANSACTION: SignedDuration = SignedDuration::from_mins(12);
 
-/// The final dot is written within this time from the start of the attempt, or not at all.
+/// The final dot is written within this time from the beginning of the try, or not at all.
 pub const LAST_DOT: SignedDuration = SignedDuration::from_secs(100);
 
 /// First pause after a refusal that may pass; doubles with each try. RFC 5321 (4.5.4.1) advises 30 minutes for a queue;
@@ -63,6 +63,7 @@ pub fn next(last: Option<&Attempt>, serial: i64, fresh: &Fresh<'_>, me: &Me, now
             number,
             holder: me.identity.clone(),
             start_time: Some(Time(now)),
+            repeat_time: None,
             message_id: format!("{}.{serial}.{}@{}", fresh.uid, fresh.purpose.as_str(), fresh.mail_domain),
             key_id: fresh.key_id.to_owned(),
             expiration_time: fresh.expiration.map(Time),
@@ -73,7 +74,13 @@ pub fn next(last: Option<&Attempt>, serial: i64, fresh: &Fresh<'_>, me: &Me, now
     // A mail whose link is dead on arrival helps nobody: begin afresh instead of repeating it.
     let dead = last.expiration_time.as_ref().is_some_and(|t| t.0 <= now);
     let again = |last: &Attempt| {
-        let repeated = Attempt { number: last.number + 1, holder: me.identity.clone(), failure: None, ..last.clone() };
+        let repeated = Attempt {
+            number: last.number + 1,
+            holder: me.identity.clone(),
+            repeat_time: Some(Time(now)),
+            failure: None,
+            ..last.clone()
+        };
         if dead { begin(last.number + 1) } else { Next::Deliver(repeated) }
     };
     match &last.failure {
@@ -97,7 +104,13 @@ fn taken_over_at(attempt: &Attempt, me: &Me) -> Option<Timestamp> {
     if attempt.holder == me.identity || me.elected {
         return None;
     }
-    attempt.start_time.as_ref().and_then(|start| start.0.checked_add(LONGEST_TRANSACTION).ok())
+    begun_at(attempt).and_then(|begun| begun.checked_add(LONGEST_TRANSACTION).ok())
+}
+
+/// When this very try began: not its Date, which a repetition keeps. By the Date, whoever repeats an old mail would be
+/// late before it began, and two who wait for the same time would take it from each other again and again.
+pub fn begun_at(attempt: &Attempt) -> Option<Timestamp> {
+    attempt.repeat_time.as_ref().or(attempt.start_time.as_ref()).map(|time| time.0)
 }
 
 /// How a try that delivered nothing (or nobody knows) is recorded.
@@ -152,7 +165,7 @@ mod tests {
     fn the_holder_repeats_its_own_attempt_at_once_and_byte_for_byte() {
         let first = attempt("me");
         let Next::Deliver(second) = next(Some(&first), 1, &fresh(), &me(false), t(5)) else { panic!("delivers") };
-        assert_eq!(second, Attempt { number: 2, ..first });
+        assert_eq!(second, Attempt { number: 2, repeat_time: Some(Time(t(5))), ..first });
     }
 
     #[test]
@@ -161,7 +174,13 @@ mod tests {
         let due = t(0) + LONGEST_TRANSACTION;
         assert_eq!(next(Some(&first), 1, &fresh(), &me(false), t(5)), Next::Wait(due));
         let Next::Deliver(second) = next(Some(&first), 1, &fresh(), &me(false), due) else { panic!("delivers") };
-        assert_eq!(second, Attempt { number: 2, holder: "me".into(), ..first });
+        let repeat_time = Some(Time(due));
+        assert_eq!(second, Attempt { number: 2, holder: "me".into(), repeat_time, ..first });
+        // Who lost this race waits anew.
+        let third = Me { identity: "third".into(), elected: false };
+        let again = due + LONGEST_TRANSACTION;
+        assert_eq!(next(Some(&second), 1, &fresh(), &third, due), Next::Wait(again));
+        assert!(matches!(next(Some(&second), 1, &fresh(), &third, again), Next::Deliver(_)));
     }
 
     #[test]
@@ -187,7 +206,7 @@ mod tests {
         first.failure = failure(&Outcome::Unknown { message: "cut".into() }, "u", &first, t(1));
         let Next::Wait(at) = next(Some(&first), 1, &fresh(), &me(false), t(1)) else { panic!("waits") };
         let Next::Deliver(second) = next(Some(&first), 1, &fresh(), &me(false), at) else { panic!("delivers") };
-        assert_eq!(second, Attempt { number: 2, failure: None, ..first });
+        assert_eq!(second, Attempt { number: 2, repeat_time: Some(Time(at)), failure: None, ..first });
     }
 
     #[test]

@@ -133,8 +133,10 @@ pub struct Delivery {
     pub number: i64,
     /// Key that signs the link.
     pub key_id: String,
-    /// When the try began: the Date of the mail, and the start of the time in which it may be finished.
+    /// The Date of the mail, also when it is repeated.
     pub start: Timestamp,
+    /// When this very try began: the start of the time in which it may be finished.
+    pub begun: Timestamp,
     /// Message-ID without angle brackets.
     pub message_id: String,
     /// Address as it goes to the relay (domain in ASCII).

@@ -310,6 +310,7 @@ fn activation_letter(tenant: &Tenant, attempt: &Attempt, contact: &Address, url:
         number: attempt.number,
         key_id: String::new(),
         start: attempt.start_time.as_ref()?.0,
+        begun: dispatch::begun_at(attempt)?,
         message_id: attempt.message_id.clone(),
         to: contact.mailbox().to_owned(),
         letter: Letter {

@@ -116,10 +116,9 @@ async fn deliver<K: Kind>(ctx: &Context, object: &K, delivery: &Delivery, _fence
     match delivery.channel {
         Channel::Relay => {
             // Whoever waited so long that another one may have taken the attempt over must not finish it.
-            let start = delivery.start;
             let in_time = || {
-                let age = ctx.clock.exact().duration_since(start);
-                age < dispatch::LAST_DOT && ctx.lead.holds()
+                let age = ctx.clock.exact().duration_since(delivery.begun);
+                age < dispatch::LONGEST_TRANSACTION / 4 && ctx.lead.holds()
             };
             let outcome = ctx.mailer.deliver(delivery, link, in_time).await;
             ctx.relay.learn(&outcome);

@@ -74,6 +74,7 @@ mod tests {
             number: 1,
             key_id: "key-1".into(),
             start: Timestamp::from_second(1_800_000_000).expect("in range"),
+            begun: Timestamp::from_second(1_800_000_000).expect("in range"),
             message_id: "uid.1.invitation@portal.example".into(),
             to: "grace@acme.example".into(),
             letter: Letter {

@@ -311,6 +311,7 @@ fn delivery(spec: &InvitationSpec, seen: &Seen, attempt: &Attempt) -> Option<Del
         number: attempt.number,
         key_id: attempt.key_id.clone(),
         start: attempt.start_time.as_ref()?.0,
+        begun: dispatch::begun_at(attempt)?,
         message_id: attempt.message_id.clone(),
         to: address.mailbox().to_owned(),
         letter: Letter {
