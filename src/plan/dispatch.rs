@@ -75,20 +75,20 @@ pub fn next(last: Option<&Attempt>, serial: i64, fresh: &Fresh<'_>, me: &Me, now
     let dead = last.expiration_time.as_ref().is_some_and(|t| t.0 <= now);
     let again = |last: &Attempt| {
         let repeated = Attempt {
-            number: last.number + 1,
+            number: last.number.saturating_add(1),
             holder: me.identity.clone(),
             repeat_time: Some(Time(now)),
             failure: None,
             ..last.clone()
         };
-        if dead { begin(last.number + 1) } else { Next::Deliver(repeated) }
+        if dead { begin(last.number.saturating_add(1)) } else { Next::Deliver(repeated) }
     };
     match &last.failure {
         Some(failure) if failure.is_final => Next::Rest,
         Some(failure) => match &failure.retry_time {
             Some(retry) if retry.0 > now => Next::Wait(retry.0),
             _ if failure.in_doubt => again(last),
-            _ => begin(last.number + 1),
+            _ => begin(last.number.saturating_add(1)),
         },
         None => match taken_over_at(last, me) {
             Some(at) if at > now => Next::Wait(at),

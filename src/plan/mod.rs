@@ -12,6 +12,8 @@ pub mod invitation;
 pub mod letter;
 pub mod portal_user;
 pub mod tenant;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -206,37 +208,4 @@ pub struct Settings {
     pub mail_domain: String,
     /// This process.
     pub me: Me,
-}
-
-#[cfg(test)]
-pub(crate) mod testing {
-    //! Builders that the tests of plans share. They read as sentences.
-    use super::*;
-
-    /// The second `second` of the tests' time.
-    pub(crate) fn t(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).expect("in range")
-    }
-
-    pub(crate) fn settings() -> Settings {
-        Settings {
-            default_expiry: SignedDuration::from_hours(24),
-            hold: false,
-            has_relay: true,
-            signing_key: Some("key-1".into()),
-            mail_domain: "portal.example".into(),
-            me: Me { identity: "me".into(), elected: false },
-        }
-    }
-
-    /// An object of this YAML, with name, namespace, UID and generation.
-    pub(crate) fn object<K: serde::de::DeserializeOwned>(name: &str, kind: &str, spec: serde_json::Value) -> K {
-        serde_json::from_value(serde_json::json!({
-            "apiVersion": "portal-operator.dev/v1alpha1", "kind": kind,
-            "metadata": {"name": name, "namespace": "ns", "uid": format!("uid-{name}"), "generation": 1,
-                "creationTimestamp": "2027-01-01T00:00:00Z"},
-            "spec": spec,
-        }))
-        .expect("an object")
-    }
 }

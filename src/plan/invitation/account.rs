@@ -56,7 +56,9 @@ fn account_name(tenant: &str, address: &Address) -> String {
     let slug: String = address.canonical().chars().map(sign).take(40).collect();
     let hash = Sha256::digest(format!("{tenant}/{}", address.canonical()));
     let hash: String = hash.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-    format!("{tenant}.{}-{hash}", slug.trim_matches('-'))
+    // An address of signs alone leaves no slug: a name may not begin with a hyphen.
+    let name = format!("{}-{hash}", slug.trim_matches('-'));
+    format!("{tenant}.{}", name.trim_start_matches('-'))
 }
 
 #[cfg(test)]

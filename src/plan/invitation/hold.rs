@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{AccountSeen, Channel, Found, Seen, channel, standing::on_its_way};
+use super::{AccountSeen, Channel, Found, Seen, channel, standing::needs_seat};
 use crate::api::condition::{Reason, Verdict};
 use crate::api::{AccountState, InvitationSpec, InvitationStatus};
 use crate::plan::address::Address;
@@ -42,7 +42,7 @@ pub(super) fn find(spec: &InvitationSpec, status: &InvitationStatus, seen: &Seen
         .or_else(|| unresolved(spec, seen))
         .or_else(|| not_wanted_by_others(seen))
         .or_else(|| inactive(seen))
-        .or_else(|| no_seat(status, seen))
+        .or_else(|| no_seat(spec, status, seen, now))
         .or_else(|| not_equipped(spec, seen))
 }
 
@@ -126,10 +126,10 @@ fn inactive(seen: &Seen) -> Option<Hold> {
     Hold::fine(Reason::PortalInactive, message)
 }
 
-fn no_seat(status: &InvitationStatus, seen: &Seen) -> Option<Hold> {
+fn no_seat(spec: &InvitationSpec, status: &InvitationStatus, seen: &Seen, now: Timestamp) -> Option<Hold> {
     let limit = seen.seats.limit?;
-    // A mail on its way has its seat already.
-    if on_its_way(status).is_some() || seen.seats.taken + seen.seats.waiting_before < limit {
+    // A mail on its way has its seat already, and so has a link that is out: a new one needs no other.
+    if needs_seat(spec, status, now) || seen.seats.taken + seen.seats.waiting_before < limit {
         return None;
     }
     let message = format!("All {limit} seats of the tenant are taken by users and open invitations (userLimit).");

@@ -150,6 +150,8 @@ enum Course {
     Deliver(Attempt),
     /// Something is in the way.
     Held(Hold),
+    /// There is no place at the relay.
+    Waits,
     /// Nothing is wanted, or nothing before this time.
     Rest(Option<Timestamp>),
 }
@@ -158,11 +160,11 @@ enum Course {
 pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp) -> Plan<InvitationStatus> {
     let spec = &invitation.spec;
     let uid = invitation.uid().unwrap_or_default();
-    let stored = invitation.status.clone().unwrap_or_default();
+    let mut stored = invitation.status.clone().unwrap_or_default();
+    record::heal(&mut stored, invitation);
     let mut status = stored.clone();
     let mut effects = Vec::new();
 
-    record::heal(&mut status, invitation);
     record::facts(&mut status, facts, invitation);
     record::time(&mut status, spec, now);
 
@@ -176,6 +178,7 @@ pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp)
         };
     }
     let mut wake = vec![wanted.scheduled];
+    let mut relay = &Place::Free;
     let hold = match course {
         Course::Deliver(attempt) => {
             let delivery = delivery(spec, seen, &attempt);
@@ -183,12 +186,14 @@ pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp)
             effects.extend(delivery.map(|d| Effect::Deliver(Box::new(d))));
             None
         }
-        Course::Held(hold) => {
-            if hold.too_late {
-                record::spend(&mut status);
-                status.expired_time.get_or_insert(Time(now));
-            }
-            Some(hold)
+        Course::Held(hold) if hold.too_late => {
+            record::too_late(&mut status, spec, now);
+            None // What it is now says all.
+        }
+        Course::Held(hold) => Some(hold),
+        Course::Waits => {
+            relay = &seen.place;
+            None
         }
         Course::Rest(at) => {
             wake.push(at);
@@ -204,10 +209,7 @@ pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp)
     if status.link_secret_ref.is_some() && !is_open(spec, &status, now) && !report::is_on_its_way(&status) {
         effects.push(Effect::RemoveLink);
     }
-    if record::is_new(stored.declined_time.as_ref(), status.declined_time.as_ref()) {
-        effects.push(record::declined_annotation(&status));
-    }
-    let relay = if wanted.serial.is_some() { &seen.place } else { &Place::Free };
+    effects.extend(record::declined_annotation(invitation, &status));
     report::conditions(&mut status, invitation, seen, hold.as_ref(), relay, now);
     effects.extend(report::events(&stored, &status));
     let wake = earliest(wake.into_iter().map(|at| at.filter(|at| *at > now)));
@@ -227,30 +229,35 @@ fn wanted(spec: &InvitationSpec, status: &InvitationStatus, account: Option<&Acc
         return nothing;
     }
     let send_at = spec.send_at.as_ref().map(|t| t.0);
+    // Where notAfter comes first, what is planned for later is given up then.
+    let over = spec.not_after.as_ref().is_some_and(|limit| limit.0 <= now);
     let now_or_then = |serial| match send_at {
-        Some(at) if at > now => Wanted { serial: None, scheduled: Some(at) },
+        Some(at) if at > now && !over => Wanted { serial: None, scheduled: Some(at) },
         _ => Wanted { serial: Some(serial), scheduled: None },
     };
     let done = status.serial.unwrap_or(0);
     if let Some(attempt) = status.attempt.as_ref().filter(|a| a.serial > done) {
         return now_or_then(attempt.serial);
     }
-    let closed = [&status.revoked_time, &status.declined_time, &status.expired_time, &status.accepted_time];
-    let closed = closed.into_iter().flatten().map(|t| t.0).max();
+    // What ended is asked for anew by a later sendAt, if that comes before notAfter.
+    let limit = spec.not_after.as_ref().map(|limit| limit.0);
+    let send_at = send_at.filter(|at| limit.is_none_or(|limit| *at < limit));
+    let latest = |times: [&Option<Time>; 3]| times.into_iter().flatten().map(|t| t.0).max();
     if done == 0 {
-        return match (closed, send_at) {
-            (None, _) => now_or_then(1),
-            (Some(closed), Some(at)) if at > closed => now_or_then(1),
-            _ => nothing,
+        return match latest([&status.revoked_time, &status.declined_time, &status.expired_time]) {
+            Some(closed) if send_at.is_none_or(|at| at <= closed) => nothing,
+            _ => now_or_then(1),
         };
     }
-    let Some(at) = send_at else { return nothing };
+    // A sendAt that was due before the person answered, or before it was revoked, asked for another mail then.
+    let ended = latest([&status.accepted_time, &status.declined_time, &status.revoked_time]);
+    let Some(at) = send_at.filter(|at| ended.is_none_or(|ended| *at > ended)) else { return nothing };
     let satisfied = status.attempt.as_ref().and_then(|a| a.start_time.as_ref()).is_some_and(|start| start.0 >= at);
     let account_remains = status.accepted_time.is_some()
         && account.is_some_and(|a| {
             status.user_ref.as_ref().is_some_and(|r| r.name == a.name && r.uid.as_ref().is_none_or(|uid| *uid == a.uid))
         });
-    if satisfied || account_remains { nothing } else { now_or_then(done + 1) }
+    if satisfied || account_remains { nothing } else { now_or_then(done.saturating_add(1)) }
 }
 
 /// What to do about the mail that is wanted.
@@ -267,7 +274,7 @@ fn course(
         return Course::Held(hold);
     }
     if seen.place != Place::Free && channel(spec) == Channel::Relay {
-        return Course::Rest(None);
+        return Course::Waits;
     }
     let expires_after = spec.expires_after.as_ref().map(|d| d.length());
     let life = expires_after
@@ -326,5 +333,13 @@ fn delivery(spec: &InvitationSpec, seen: &Seen, attempt: &Attempt) -> Option<Del
     })
 }
 
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
+mod lives;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod story;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::channel;
-use super::standing::{Standing, on_its_way, standing};
+use super::standing::{Answer, Standing, answer, on_its_way, standing};
 use crate::api::{Invitation, InvitationSpec, InvitationStatus, LocalRef, marks};
 use crate::plan::delivery::Outcome;
 use crate::plan::{Channel, Effect, Fact, Facts, dispatch};
@@ -13,19 +13,20 @@ use crate::plan::{Channel, Effect, Fact, Facts, dispatch};
 /// Heals a status that a restore wiped, from the annotation that outlived it.
 pub(super) fn heal(status: &mut InvitationStatus, invitation: &Invitation) {
     let untouched = status.attempt.is_none() && status.serial.is_none() && status.declined_time.is_none();
-    if untouched && let Some(text) = invitation.annotations().get(marks::DECLINED) {
-        status.declined_time = text.parse().ok().map(Time);
+    if untouched {
+        status.declined_time = annotated(invitation);
     }
 }
 
-/// The annotation by which a decline outlives a restore without status.
-pub(super) fn declined_annotation(status: &InvitationStatus) -> Effect {
-    Effect::Annotate { key: marks::DECLINED, value: status.declined_time.as_ref().map(|t| t.0.to_string()) }
+fn annotated(invitation: &Invitation) -> Option<Time> {
+    invitation.annotations().get(marks::DECLINED)?.parse().ok().map(Time)
 }
 
-/// Whether a time was recorded, changed or removed.
-pub(super) fn is_new(old: Option<&Time>, new: Option<&Time>) -> bool {
-    old != new
+/// Keeps the annotation by which a decline outlives a restore without status. One that cannot be read is left alone:
+/// it is somebody else's.
+pub(super) fn declined_annotation(invitation: &Invitation, status: &InvitationStatus) -> Option<Effect> {
+    let value = status.declined_time.as_ref().map(|t| t.0.to_string());
+    (annotated(invitation) != status.declined_time).then_some(Effect::Annotate { key: marks::DECLINED, value })
 }
 
 /// Writes the facts of this turn into the status. A fact about a serial or try that is no longer the latest one
@@ -42,23 +43,33 @@ pub(super) fn facts(status: &mut InvitationStatus, facts: &Facts, invitation: &I
             }
             Fact::LinkRemoved => status.link_secret_ref = None,
             Fact::Accepted { serial, user, at } => {
-                answered(status, *serial, *at);
-                status.accepted_time.get_or_insert(Time(*at));
-                status.user_ref.get_or_insert_with(|| user.clone());
+                if answered(status, &invitation.spec, *serial, *at) {
+                    status.accepted_time = Some(Time(*at));
+                    status.user_ref = Some(user.clone());
+                }
             }
             Fact::Declined { serial, at } => {
-                answered(status, *serial, *at);
-                status.declined_time.get_or_insert(Time(*at));
+                if answered(status, &invitation.spec, *serial, *at) {
+                    status.declined_time = Some(Time(*at));
+                }
             }
         }
     }
 }
 
-/// A person used the link of this serial. If it is the one on its way, it arrived.
-fn answered(status: &mut InvitationStatus, serial: i64, at: Timestamp) {
-    if on_its_way(status).is_some_and(|a| a.serial == serial) {
-        arrived(status, at);
+/// A person used the link of this serial. False: it could not be used any more. If it is the one on its way, it
+/// arrived. If it is an older one, that on its way is spent: whoever answered is not mailed again, and what the relay
+/// says of that mail takes no answer back.
+fn answered(status: &mut InvitationStatus, spec: &InvitationSpec, serial: i64, at: Timestamp) -> bool {
+    if !matches!(answer(spec, status, serial, at), Answer::Open { .. }) {
+        return false;
     }
+    match on_its_way(status).map(|a| a.serial) {
+        Some(arriving) if arriving == serial => arrived(status, at),
+        Some(newer) => status.serial = Some(newer),
+        None => {}
+    }
+    true
 }
 
 /// The attempt on its way has reached its aim: its link is the one that counts, and what ended older ones is over.
@@ -99,7 +110,7 @@ fn delivery(status: &mut InvitationStatus, uid: &str, serial: i64, number: i64, 
 }
 
 /// Ends the serial that is on its way: its link shall not be used.
-pub(super) fn spend(status: &mut InvitationStatus) {
+fn spend(status: &mut InvitationStatus) {
     if let Some(attempt) = on_its_way(status).cloned() {
         status.serial = Some(attempt.serial);
         status.expiration_time = attempt.expiration_time;
@@ -107,12 +118,22 @@ pub(super) fn spend(status: &mut InvitationStatus) {
     }
 }
 
+/// The time for sending is over. What ended otherwise ended so.
+pub(super) fn too_late(status: &mut InvitationStatus, spec: &InvitationSpec, now: Timestamp) {
+    spend(status);
+    if matches!(standing(spec, status, now), Standing::Pending | Standing::Expired) {
+        status.expired_time.get_or_insert(Time(now));
+    }
+}
+
 /// Facts that the clock and the spec bring about: expiry and revocation, recorded once, so that they bind even a
 /// replica whose clock is slow.
 pub(super) fn time(status: &mut InvitationStatus, spec: &InvitationSpec, now: Timestamp) {
-    if spec.revoked && status.accepted_time.is_none() {
+    if spec.revoked {
         spend(status);
-        status.revoked_time.get_or_insert(Time(now));
+        if status.accepted_time.is_none() {
+            status.revoked_time.get_or_insert(Time(now));
+        }
     }
     if status.expired_time.is_none() && standing(spec, status, now) == Standing::Expired {
         status.expired_time = Some(Time(now));

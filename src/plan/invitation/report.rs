@@ -63,6 +63,7 @@ fn summary(
     relay: &Place,
     standing: Standing,
 ) -> Summary {
+    let spec = &invitation.spec;
     if let Some(hold) = held {
         return Summary {
             verdict: hold.verdict,
@@ -75,6 +76,14 @@ fn summary(
     if let Some(attempt) = on_its_way(status) {
         return on_the_way(attempt.failure.as_ref());
     }
+    match relay {
+        Place::Free => {}
+        Place::Full => return on_the_way(None),
+        Place::Broken { reason, message } => {
+            let (reason, message) = (*reason, message.clone());
+            return Summary { verdict: Verdict::False, reason, message, reconciling: true, stalled: false };
+        }
+    }
     match standing {
         Standing::Accepted => {
             let user = status.user_ref.as_ref().map_or("", |u| u.name.as_str());
@@ -83,23 +92,20 @@ fn summary(
         Standing::Declined => Summary::fine(Reason::Declined, "The invited person declined.".into()),
         Standing::Revoked => Summary::fine(Reason::Revoked, "The invitation was revoked; its link is dead.".into()),
         Standing::Expired => {
-            Summary::fine(Reason::Expired, "Nobody accepted in time. A later sendAt sends a new link.".into())
+            // By what was recorded, not by the clock: a sentence is no reason to write again.
+            let limit = spec.not_after.as_ref().filter(|limit| status.expired_time.as_ref() >= Some(limit));
+            let message = match limit {
+                Some(limit) => format!("Nothing is sent or accepted any more: notAfter was {}.", limit.0),
+                None => "Nobody accepted in time. A later sendAt sends a new link.".into(),
+            };
+            Summary::fine(Reason::Expired, message)
         }
         Standing::Failed => {
             let (reason, message) = words(status.attempt.as_ref().and_then(|a| a.failure.as_ref()));
             Summary { verdict: Verdict::False, reason, message, reconciling: false, stalled: true }
         }
         Standing::Open { until, .. } => open(invitation, seen, until),
-        Standing::Pending => match relay {
-            Place::Broken { reason, message } => Summary {
-                verdict: Verdict::False,
-                reason: *reason,
-                message: message.clone(),
-                reconciling: true,
-                stalled: false,
-            },
-            _ => on_the_way(None),
-        },
+        Standing::Pending => on_the_way(None),
     }
 }
 

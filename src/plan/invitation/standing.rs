@@ -110,10 +110,9 @@ pub fn answer(spec: &InvitationSpec, status: &InvitationStatus, serial: i64, now
     match standing(spec, status, now) {
         Standing::Accepted => Answer::Accepted,
         Standing::Revoked => Answer::Revoked,
-        Standing::Declined if current => Answer::Declined,
+        Standing::Declined => Answer::Declined,
         _ if !current => Answer::Superseded,
         Standing::Open { until, .. } => Answer::Open { until },
-        Standing::Declined => Answer::Declined,
         Standing::Expired | Standing::Pending | Standing::Failed => Answer::Expired,
     }
 }

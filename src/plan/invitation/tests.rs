@@ -1,1 +1,7 @@
+//! The life of an invitation, as a table of what was seen and what follows.
 
+mod answers;
+mod expiry;
+mod holds;
+mod mail;
+mod schedule;
