@@ -130,6 +130,8 @@ impl Relay {
         }
         if desk.waiting.insert(key.clone()) {
             desk.parked.push(lane, key.clone());
+            // While nobody waited there was no deadline to be called at.
+            self.0.news.notify_one();
         }
         match &desk.breaker {
             Breaker::Open { reason, message, .. } | Breaker::Trying { reason, message, .. } => {
@@ -345,6 +347,22 @@ mod tests {
         assert_eq!(relay.calls().await, vec![key("b")]);
         drop(enter(&relay, "b").expect("the one who tries"));
         assert_eq!(relay.calls().await, vec![key("c")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_when_nobody_waited_is_called_too() {
+        let relay = Relay::new(1);
+        let place = enter(&relay, "a");
+        relay.learn(&trouble(false));
+        drop(place);
+        let called = tokio::spawn({
+            let relay = relay.clone();
+            async move { relay.calls().await }
+        });
+        tokio::task::yield_now().await; // it looks, and finds nobody
+        assert!(enter(&relay, "a").is_none());
+        let called = tokio::time::timeout(LONGEST_PAUSE, called).await.expect("a call").expect("no panic");
+        assert_eq!(called, vec![key("a")]);
     }
 
     #[tokio::test(start_paused = true)]
