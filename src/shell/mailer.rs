@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::letterbox::{Sender, mime};
 use super::mail_url::MailTarget;
-use super::smtp::{Connection, Endpoint, Envelope};
+use super::smtp::{Connection, Endpoint, Envelope, Gate};
 use crate::api::condition::Reason;
 use crate::plan::Delivery;
 use crate::plan::delivery::{Outcome, conclude};
@@ -17,13 +17,20 @@ use crate::plan::delivery::{Outcome, conclude};
 /// 4.5.3.2.7), and a mail into a closed connection costs a round trip.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// A relay, and what is shared by all who send through it.
+struct Relay {
+    endpoint: Endpoint,
+    gate: Gate,
+    idle: Mutex<Vec<(Connection, Instant)>>,
+}
+
 /// Delivers letters.
 pub struct Mailer {
     target: Option<Target>,
 }
 
 enum Target {
-    Smtp { endpoint: Box<Endpoint>, sender: Sender, idle: Mutex<Vec<(Connection, Instant)>> },
+    Smtp { relay: Box<Relay>, sender: Sender },
     Folder { folder: PathBuf, sender: Sender },
 }
 
@@ -32,7 +39,8 @@ impl Mailer {
     pub fn new(target: Option<(MailTarget, Sender)>) -> Self {
         let target = target.map(|(target, sender)| match target {
             MailTarget::Smtp(endpoint) => {
-                Target::Smtp { endpoint: Box::new(endpoint), sender, idle: Mutex::new(Vec::new()) }
+                let relay = Relay { endpoint, gate: Gate::default(), idle: Mutex::default() };
+                Target::Smtp { relay: Box::new(relay), sender }
             }
             MailTarget::Folder(folder) => Target::Folder { folder, sender },
         });
@@ -56,9 +64,9 @@ impl Mailer {
             }
         };
         match target {
-            Target::Smtp { endpoint, idle, .. } => {
+            Target::Smtp { relay, .. } => {
                 let envelope = Envelope { from: sender.from.email.to_string(), to: delivery.to.clone() };
-                smtp(endpoint, idle, &envelope, &mail, may_finish).await
+                smtp(relay, &envelope, &mail, may_finish).await
             }
             Target::Folder { folder, .. } => match into_folder(folder, delivery, &mail).await {
                 Ok(()) => Outcome::Delivered { queue_id: None },
@@ -72,9 +80,9 @@ impl Mailer {
 
     /// Closes connections that nobody used for a while.
     pub async fn tidy(&self) {
-        let Some(Target::Smtp { idle, .. }) = &self.target else { return };
+        let Some(Target::Smtp { relay, .. }) = &self.target else { return };
         let stale: Vec<Connection> = {
-            let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut idle = relay.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let (fresh, stale) = idle.drain(..).partition(|(_, since)| since.elapsed() < IDLE);
             *idle = fresh;
             stale.into_iter().map(|(connection, _)| connection).collect()
@@ -85,25 +93,22 @@ impl Mailer {
     }
 }
 
-async fn smtp(
-    endpoint: &Endpoint,
-    idle: &Mutex<Vec<(Connection, Instant)>>,
-    envelope: &Envelope,
-    mail: &[u8],
-    may_finish: impl Fn() -> bool,
-) -> Outcome {
+async fn smtp(relay: &Relay, envelope: &Envelope, mail: &[u8], may_finish: impl Fn() -> bool) -> Outcome {
     loop {
-        let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = relay.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut connection, reused) = match kept {
             Some((connection, since)) if since.elapsed() < IDLE => (connection, true),
-            _ => match Connection::open(endpoint).await {
+            _ => match Connection::open(&relay.endpoint, &relay.gate).await {
                 Ok(connection) => (connection, false),
-                Err((stage, failure)) => return conclude(stage, failure),
+                Err((stage, failure)) => {
+                    tracing::debug!(?stage, ?failure, "no connection to the relay");
+                    return conclude(stage, failure);
+                }
             },
         };
         let outcome = connection.send(envelope, mail, &may_finish).await;
         if connection.is_usable() {
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push((connection, Instant::now()));
+            relay.idle.lock().unwrap_or_else(PoisonError::into_inner).push((connection, Instant::now()));
         } else if reused && connection.was_closed_while_idle() {
             // The relay closed it between two mails: nothing of this one was said, and no attempt is counted.
             continue;

@@ -3,6 +3,7 @@
 //! Our own, because the one library there is waits for ever on a silent relay and, after an extra reply line, takes the
 //! answer to DATA for the answer to the mail. It still builds the mails.
 
+mod gate;
 mod session;
 mod wire;
 
@@ -17,6 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use crate::plan::delivery::{Failure, Stage};
+pub use gate::Gate;
 pub use session::{Connection, Envelope};
 use wire::{Stream, Wire};
 
@@ -138,12 +140,24 @@ async fn protect(wire: Wire, endpoint: &Endpoint) -> Result<Wire, Trouble> {
 fn tls_failure(error: &std::io::Error) -> Failure {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
-        Some(rustls::Error::InvalidCertificate(why)) => {
-            Failure::Tls(format!("the certificate is not trusted ({why:?})"))
-        }
+        Some(rustls::Error::InvalidCertificate(why)) => Failure::Tls(certificate(why).into()),
         Some(rustls::Error::InvalidMessage(_)) => Failure::Tls("the port does not speak TLS".into()),
         Some(_) => Failure::Tls("no common version or cipher, or the relay gave up".into()),
         None => Failure::Reset,
+    }
+}
+
+/// What is wrong with a certificate, without a word of what stands in it: it goes into conditions, and whoever answers
+/// at the relay's address wrote it.
+fn certificate(why: &rustls::CertificateError) -> &'static str {
+    use rustls::CertificateError as E;
+    match why {
+        E::Expired | E::ExpiredContext { .. } => "the certificate is out of date",
+        E::NotValidYet | E::NotValidYetContext { .. } => "the certificate is not valid yet",
+        E::NotValidForName | E::NotValidForNameContext { .. } => "the certificate is for another host",
+        E::UnknownIssuer => "the certificate is by nobody whom the operator trusts (--mail-ca-file adds somebody)",
+        E::Revoked => "the certificate was revoked",
+        _ => "the certificate is not trusted",
     }
 }
 

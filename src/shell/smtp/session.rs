@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::wire::Wire;
-use super::{Credentials, Endpoint, Limits, Tls, Trouble, dial, protect};
+use super::{Credentials, Endpoint, Gate, Limits, Tls, Trouble, dial, protect};
 use crate::plan::delivery::{Failure, Outcome, Reply, Stage, conclude};
 
 /// Challenges that a login may take: LOGIN takes two. A relay that asks on and on is given up.
@@ -35,8 +35,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects, protects and logs in.
-    pub async fn open(endpoint: &Endpoint) -> Result<Connection, Trouble> {
+    /// Connects, protects and logs in, through the gate that all connections to this relay share.
+    pub async fn open(endpoint: &Endpoint, gate: &Gate) -> Result<Connection, Trouble> {
         let deadline = Instant::now() + endpoint.limits.before_dot;
         let wire = dial(endpoint, deadline).await?;
         let limits = endpoint.limits;
@@ -57,7 +57,7 @@ impl Connection {
             if endpoint.tls == Tls::None {
                 return Err((Stage::Login, Failure::TlsNotOffered));
             }
-            connection.login(credentials, deadline).await?;
+            gate.pass(deadline, connection.login(credentials, deadline)).await?;
         }
         connection.usable = true;
         Ok(connection)
