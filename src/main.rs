@@ -6,7 +6,10 @@ use anyhow::Context;
 use clap::Parser;
 use portal_operator::cli::{Cli, Command, LogFormat};
 use portal_operator::{api, run};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
@@ -31,13 +34,21 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-/// `RUST_LOG` chooses what is logged. Libraries that would log bodies or headers are kept at info.
+/// `RUST_LOG` chooses what is logged, within bounds: at debug and trace libraries show headers, queries and bodies,
+/// among them whatever an upgrade adds, and a body may be a Secret with a link. kube's client does so even in a warning,
+/// with an answer that it cannot read.
 fn log(format: LogFormat) {
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into());
-    let filter = EnvFilter::new(filter);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let wish = EnvFilter::new(std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()));
+    let bounds = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("portal_operator", LevelFilter::TRACE)
+        .with_target("kube_client::client", LevelFilter::ERROR);
+    let (subscriber, out) = (tracing_subscriber::registry().with(wish).with(bounds), std::io::stderr);
     match format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => subscriber.with(layer().json().with_writer(out)).init(),
+        LogFormat::Text => {
+            let colours = std::io::IsTerminal::is_terminal(&out());
+            subscriber.with(layer().with_ansi(colours).with_writer(out)).init();
+        }
     }
 }
