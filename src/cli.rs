@@ -74,9 +74,9 @@ pub struct Run {
     #[arg(long, env = "PORTAL_OPERATOR_HOLD_MAIL")]
     pub hold_mail: bool,
 
-    /// Base of every link: where people reach the page.
-    #[arg(long, env = "PORTAL_OPERATOR_PUBLIC_URL", default_value = "http://localhost:8080")]
-    pub public_url: String,
+    /// Base of every link: where people reach the page. Default: http://localhost with the port of --listen.
+    #[arg(long, env = "PORTAL_OPERATOR_PUBLIC_URL")]
+    pub public_url: Option<String>,
 
     /// Address of the page and its JSON API. Port 0 lets the system choose; the log line `listening` tells.
     #[arg(long, env = "PORTAL_OPERATOR_LISTEN", default_value = "0.0.0.0:8080")]

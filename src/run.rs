@@ -55,8 +55,8 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     let secret = run.link_keys_secret.clone().unwrap_or_else(|| format!("{own_namespace}/portal-operator-link-keys"));
     let (secret_namespace, secret_name) = secret.split_once('/').context("--link-keys-secret is NAMESPACE/NAME")?;
     let (secret_namespace, secret_name) = (secret_namespace.to_owned(), secret_name.to_owned());
-    let public_url = run.public_url.trim_end_matches('/').to_owned();
-    if !public_url.starts_with("https://") && !public_url.starts_with("http://") {
+    let has_scheme = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+    if !run.public_url.as_ref().is_none_or(has_scheme) {
         bail!("--public-url begins with https:// (or http:// on this machine)");
     }
 
@@ -64,8 +64,13 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     let internal = TcpListener::bind(run.metrics_listen)
         .await
         .with_context(|| format!("cannot listen at {}", run.metrics_listen))?;
-    tracing::info!(what = "page", address = %page.local_addr()?, "listening");
+    let page_address = page.local_addr()?;
+    tracing::info!(what = "page", address = %page_address, "listening");
     tracing::info!(what = "metrics", address = %internal.local_addr()?, "listening");
+
+    // Said after the port is known: links to a port that the system did not choose would lead nowhere.
+    let public_url = run.public_url.unwrap_or_else(|| format!("http://localhost:{}", page_address.port()));
+    let public_url = public_url.trim_end_matches('/').to_owned();
 
     let clock = shell::clock::Clock;
     let (election, lead) = if run.leader_elect {
