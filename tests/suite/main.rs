@@ -6,6 +6,7 @@ mod support;
 mod api;
 mod examples;
 mod harness;
+mod install;
 mod life;
 mod refusals;
 mod story;
