@@ -138,8 +138,6 @@ reasons! {
     SecretNotWritten,
     /// The address cannot be mailed (syntax, or more than this operator handles).
     AddressInvalid,
-    /// The user was suspended or deleted; such a user is not invited.
-    UserSuspended,
 
     // The relay, for all who wait
     /// The relay's name does not resolve.
@@ -200,8 +198,6 @@ reasons! {
     Active,
     /// The portal is off.
     Inactive,
-    /// Workloads are being scaled.
-    Scaling,
     /// Something else keeps changing the scale of a workload.
     ScaleContested,
     /// A workload that is listed does not exist or cannot be scaled.
