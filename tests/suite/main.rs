@@ -4,6 +4,7 @@
 mod support;
 
 mod api;
+mod crashes;
 mod examples;
 mod harness;
 mod install;
