@@ -5,9 +5,11 @@ mod support;
 
 mod api;
 mod crashes;
+mod crowd;
 mod examples;
 mod harness;
 mod install;
 mod life;
 mod refusals;
+mod replicas;
 mod story;

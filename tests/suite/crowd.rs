@@ -1,0 +1,216 @@
+//! Crowds: two thousand at once, a slow relay and a hanging one, and those who must not wait for them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use jiff::SignedDuration;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::PostParams;
+use portal_operator::api::{Invitation, PortalUser, Tenant};
+use serde_json::{Value, json};
+
+use crate::story::{ACME, Stage, invitation, mails_to, seconds_from_now, time_of};
+use crate::support::audit::Audit;
+use crate::support::cluster::Namespace;
+use crate::support::objects::status;
+use crate::support::operator::Operator;
+use crate::support::smtp::{Script, ScriptedRelay};
+use crate::support::{PATIENCE, now, until};
+
+/// What passing a crowd may cost, on top of the same thing without a crowd.
+const BUDGET: Duration = Duration::from_secs(1);
+
+/// Another tenant, with nothing in it.
+const GLOBEX: &str = "{kind: Tenant, metadata: {name: globex}, spec: {displayName: Globex}}";
+
+/// An invitation into `globex`.
+fn of_globex(name: &str) -> Value {
+    invitation(name, &format!("{name}@globex.example"), json!({"tenantRef": {"name": "globex"}}))
+}
+
+/// Creates so many invitations into `acme` at once.
+async fn create_crowd(ns: &Namespace, size: usize) {
+    let create = |n: usize| async move {
+        let mut object = invitation(&format!("crowd-{n}"), &format!("{n}@acme.example"), json!({}));
+        object["apiVersion"] = json!("portal-operator.dev/v1alpha1");
+        let object: Invitation = serde_json::from_value(object).expect("an Invitation");
+        ns.api().create(&PostParams::default(), &object).await.expect("created");
+    };
+    stream::iter(0..size).map(create).buffer_unordered(32).for_each(async |()| ()).await;
+}
+
+/// How long a lone invitation takes from being applied to the relay.
+async fn lone_mail(ns: &Namespace, relay: &ScriptedRelay, name: &str) -> Duration {
+    let begun = Instant::now();
+    ns.apply(&of_globex(name)).await;
+    mails_to(relay, &format!("{name}@"), 1).await;
+    let mails = relay.mails();
+    let mail = mails.iter().find(|mail| mail.to[0].starts_with(&format!("{name}@"))).expect("it is there");
+    mail.at.duration_since(begun)
+}
+
+/// How long a switch of `globex` takes from being applied until the tenant says that it is done.
+async fn switch(ns: &Namespace, active: bool) -> Duration {
+    let begun = Instant::now();
+    ns.merge::<Tenant>("globex", json!({"spec": {"portalActive": active}})).await;
+    let reason = if active { "Active" } else { "Inactive" };
+    ns.wait_condition::<Tenant>("globex", "PortalActive", if active { "True" } else { "False" }, reason).await;
+    begun.elapsed()
+}
+
+/// A crowd of two thousand, with so many operators that know nothing of each other.
+async fn two_thousand_at_once(ns: &Namespace, operators: usize) {
+    const CROWD: usize = 2_000;
+    const PROBES: usize = 4;
+    let relay = ScriptedRelay::start(Script::default().mail_takes(Duration::from_millis(200)));
+    let mut running = Vec::new();
+    for n in 0..operators {
+        running.push(Operator::in_namespace(ns).mail_url(relay.url()).identity(&format!("one-{n}")).start().await);
+    }
+    ns.apply(ACME).await;
+    ns.apply(GLOBEX).await;
+    ns.wait_condition::<Tenant>("globex", "Ready", "True", "Active").await;
+    let idle = (lone_mail(ns, &relay, "idle").await, switch(ns, false).await, switch(ns, true).await);
+
+    let audit = Audit::from_now(ns);
+    let begun = Instant::now();
+    let probes = async {
+        let mut passed = Vec::new();
+        for n in 0..PROBES {
+            // One probe while they still come, the others while they wait.
+            let moving = CROWD * (n + 1) / (PROBES + 2);
+            relay.wait_for(moving, PATIENCE * 3).await;
+            let times =
+                (lone_mail(ns, &relay, &format!("lone-{n}")).await, switch(ns, false).await, switch(ns, true).await);
+            let mailed = relay.mails().len();
+            assert!((moving..CROWD).contains(&mailed), "{mailed} mails: there was no crowd to pass");
+            passed.push(times);
+        }
+        passed
+    };
+    let ((), passed) = tokio::join!(create_crowd(ns, CROWD), probes);
+    let all = relay.wait_for(CROWD + PROBES + 1, PATIENCE * 4).await.len();
+    let took = begun.elapsed();
+    until("all to be sent", PATIENCE, async || {
+        let left = ns.list_where::<Invitation>("status.state!=Sent").await.len();
+        if left == 0 { Ok(()) } else { Err(format!("{left} left, {all} mails")) }
+    })
+    .await;
+    eprintln!("{operators} operator(s): {CROWD} mails in {took:?}; idle {idle:?}; in the crowd {passed:?}");
+    for (mail, off, on) in &passed {
+        assert!(*mail <= idle.0 + BUDGET, "a lone mail took {mail:?}, {:?} without a crowd", idle.0);
+        let alone = idle.1.max(idle.2);
+        assert!(*off.max(on) <= alone + BUDGET, "switches took {off:?} and {on:?}, {alone:?} without a crowd");
+    }
+
+    let mut mails: HashMap<String, usize> = HashMap::new();
+    relay.mails().into_iter().flat_map(|mail| mail.to).for_each(|to| *mails.entry(to).or_default() += 1);
+    let twice: Vec<_> = mails.iter().filter(|(_, count)| **count != 1).collect();
+    assert_eq!((mails.len(), twice), (CROWD + PROBES + 1, Vec::new()), "everybody is mailed exactly once");
+    let mut writes: HashMap<String, usize> = HashMap::new();
+    let stored = audit.writes().into_iter().filter(|w| w.resource == "invitations" && w.code == 200);
+    stored.filter(|w| w.name.starts_with("crowd-")).for_each(|w| *writes.entry(w.name).or_default() += 1);
+    let other: Vec<_> = writes.iter().filter(|(_, count)| **count != 2).collect();
+    assert_eq!((writes.len(), other), (CROWD, Vec::new()), "two writes each");
+}
+
+#[tokio::test]
+async fn two_thousand_at_once_are_mailed_once_each_and_others_pass_them() {
+    for operators in [1, 2] {
+        let Some(ns) = Namespace::new("two-thousand").await else { return };
+        two_thousand_at_once(&ns, operators).await;
+    }
+}
+
+/// Switches `globex` and waits for all that it means: the workload, the condition, and the access of its user.
+async fn switch_all(ns: &Namespace, user: &str, active: bool) -> Duration {
+    let begun = Instant::now();
+    ns.merge::<Tenant>("globex", json!({"spec": {"portalActive": active}})).await;
+    let replicas = if active { 3 } else { 0 };
+    let scaled = ns.wait::<Deployment>("portal", format!("{replicas} replicas"), |deployment| {
+        deployment.spec.as_ref().and_then(|s| s.replicas) == Some(replicas)
+    });
+    let access = ns
+        .wait::<PortalUser>(user, "access", |user| user.status.as_ref().is_some_and(|s| s.access.is_empty() != active));
+    tokio::join!(scaled, access);
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_hanging_relay_delays_neither_expiry_nor_acceptance_nor_switches() {
+    const CROWD: usize = 100;
+    const PLACES: usize = 16; // the default of --mail-connections
+    const EXPIRING: usize = 20;
+    let Some(stage) = Stage::set("hanging-relay", Script::default()).await else { return };
+    let ns = &stage.ns;
+    ns.apply(
+        "{apiVersion: apps/v1, kind: Deployment, metadata: {name: portal}, spec: {replicas: 3, \
+         selector: {matchLabels: {app: portal}}, template: {metadata: {labels: {app: portal}}, \
+         spec: {containers: [{name: portal, image: 'registry.invalid/portal:1'}]}}}}",
+    )
+    .await;
+    ns.apply(
+        "{kind: Tenant, metadata: {name: globex}, spec: {displayName: Globex, \
+         workloads: [{apiVersion: apps/v1, kind: Deployment, name: portal}]}}",
+    )
+    .await;
+    for name in ["idle", "first", "second"] {
+        ns.apply(&of_globex(name)).await;
+    }
+    let ours = invitation("ours", "ours@acme.example", json!({}));
+    ns.apply(&ours).await;
+    for n in 0..EXPIRING / 2 {
+        ns.apply(&of_globex(&format!("expiring-{n}"))).await;
+        let name = format!("expiring-{}", n + EXPIRING / 2);
+        ns.apply(&invitation(&name, &format!("{name}@acme.example"), json!({}))).await;
+    }
+    let accept = async |name: &str| {
+        let token = stage.token_of(&format!("{name}@")).await;
+        let begun = Instant::now();
+        let (code, body) = stage.operator.accept(&token).await;
+        assert_eq!(code, 200, "{name}: {body}");
+        begun.elapsed()
+    };
+    let idle = accept("idle").await;
+    let accepted = ns.wait_state::<Invitation>("idle", "Accepted").await;
+    let user = accepted.status.and_then(|s| s.user_ref).expect("an account").name;
+    ns.wait_condition::<PortalUser>(&user, "AccessGranted", "True", "Granted").await;
+    let idle_switch = switch_all(ns, &user, false).await.max(switch_all(ns, &user, true).await);
+    for n in 0..EXPIRING {
+        ns.wait_state::<Invitation>(&format!("expiring-{n}"), "Sent").await;
+    }
+
+    let audit = Audit::from_now(ns);
+    let before = stage.relay.mails().len();
+    stage.relay.set(Script::default().mail_takes(Duration::from_secs(20)));
+    create_crowd(ns, CROWD).await;
+    until("all places to hang", PATIENCE, || async { stage.relay.mails().len() == before + PLACES }).await;
+
+    let end = seconds_from_now(3);
+    let bring_forward = |n: usize| async move {
+        ns.merge::<Invitation>(&format!("expiring-{n}"), json!({"spec": {"notAfter": end}})).await;
+    };
+    stream::iter(0..EXPIRING).map(bring_forward).buffer_unordered(8).for_each(async |()| ()).await;
+    assert!(now() < end, "the dates were set too late: this run shows nothing");
+    for name in ["first", "second", "ours"] {
+        let took = accept(name).await;
+        assert!(took <= idle + BUDGET, "accepting {name} took {took:?}, {idle:?} before");
+    }
+    for active in [false, true] {
+        let took = switch_all(ns, &user, active).await;
+        assert!(took <= idle_switch + BUDGET, "a switch took {took:?}, {idle_switch:?} before");
+    }
+    for n in 0..EXPIRING {
+        let name = format!("expiring-{n}");
+        let expired = ns.wait_state::<Invitation>(&name, "Expired").await;
+        let said = time_of(&expired, |s| &s.expired_time).duration_since(end);
+        let written = audit.writes_to("invitations", &name).last().expect("a write").time.duration_since(end);
+        assert!(
+            said.max(written) <= SignedDuration::from_secs(1),
+            "{name}: {said} late by its words, {written} in truth"
+        );
+    }
+    assert_eq!(stage.relay.mails().len(), before + PLACES, "the relay went on: this run shows nothing");
+    assert_eq!(status(&ns.get::<Invitation>("crowd-99").await), Value::Null, "who waits is not written to");
+}
