@@ -82,13 +82,13 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     };
     let namespaces =
         if run.namespaces.is_empty() { vec![None] } else { run.namespaces.iter().cloned().map(Some).collect() };
-    let sender_domain = target.as_ref().map(|(_, sender)| sender.from.email.domain().to_owned());
     let world = shell::world::World::new(Settings {
         default_expiry: expiry,
         hold: run.hold_mail,
         has_relay: target.is_some(),
+        from: mailbox("--mail-from", run.mail_from.as_ref())?,
+        reply_to: mailbox("--mail-reply-to", run.mail_reply_to.as_ref())?,
         signing_key: None,
-        mail_domain: sender_domain.unwrap_or_else(|| "portal-operator.invalid".into()),
         me: Me { identity: identity.clone(), elected: lead.is_elected() },
     });
     let (events, tell) = shell::events::Events::new(client.clone(), identity);
@@ -96,8 +96,7 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
         world,
         queue: shell::queue::Queue::default(),
         alarm: shell::alarm::Alarm::default(),
-        relay: shell::relay::Relay::new(run.mail_connections),
-        mailer: shell::mailer::Mailer::new(target),
+        relays: shell::relays::Relays::new(target, run.mail_connections),
         keys: shell::link::Keys::default(),
         events,
         clock,
@@ -171,8 +170,8 @@ fn identity(run: &Run) -> anyhow::Result<String> {
     Ok(format!("{host}-{:08x}", getrandom::u32()?))
 }
 
-/// Where mail goes, and from whom.
-fn target(run: &Run) -> anyhow::Result<Option<(mail_url::MailTarget, shell::letterbox::Sender)>> {
+/// Where mail goes.
+fn target(run: &Run) -> anyhow::Result<Option<mail_url::MailTarget>> {
     let url = match (&run.mail_url, &run.mail_url_file) {
         (Some(url), _) => url.clone(),
         (None, Some(file)) => std::fs::read_to_string(file)
@@ -181,16 +180,18 @@ fn target(run: &Run) -> anyhow::Result<Option<(mail_url::MailTarget, shell::lett
             .to_owned(),
         (None, None) => return Ok(None),
     };
-    let mailbox = |what: &str, text: &str| {
-        text.parse::<Mailbox>().with_context(|| format!("{what} is no mailbox: write `Name <address@example.com>`"))
-    };
-    let from = run.mail_from.as_deref().context("--mail-from is needed together with --mail-url")?;
-    let from = mailbox("--mail-from", from)?;
-    let reply_to = run.mail_reply_to.as_deref().map(|text| mailbox("--mail-reply-to", text)).transpose()?;
     let root = run.mail_ca_file.as_ref().map(|file| {
         std::fs::read(file).with_context(|| format!("cannot read the certificates from {}", file.display()))
     });
-    let target = mail_url::parse(&url, from.email.domain(), root.transpose()?)
-        .map_err(|error| anyhow::anyhow!("--mail-url: {error}"))?;
-    Ok(Some((target, shell::letterbox::Sender { from, reply_to })))
+    let target = mail_url::parse(&url, root.transpose()?).map_err(|error| anyhow::anyhow!("--mail-url: {error}"))?;
+    run.mail_from.as_ref().context("--mail-from is needed together with --mail-url")?;
+    Ok(Some(target))
+}
+
+/// A mailbox of the command line: refused at start rather than found out by the first mail.
+fn mailbox(what: &str, text: Option<&String>) -> anyhow::Result<Option<String>> {
+    let parsed = text.map(|text| {
+        text.parse::<Mailbox>().with_context(|| format!("{what} is no mailbox: write `Name <address@example.com>`"))
+    });
+    Ok(parsed.transpose()?.map(|mailbox| mailbox.to_string()))
 }

@@ -21,6 +21,8 @@ pub mod types {
     pub const ACCEPTED: &str = "Accepted";
     /// Invitation: the link can no longer be used because its time is over.
     pub const EXPIRED: &str = "Expired";
+    /// Portal: its mail can go out.
+    pub const MAIL_READY: &str = "MailReady";
     /// Tenant: the portal of this customer is switched on.
     pub const PORTAL_ACTIVE: &str = "PortalActive";
     /// Tenant: at least one registered user holds each role that a tenant has to keep.
@@ -215,6 +217,19 @@ reasons! {
     /// More seats are taken than the limit allows; nobody is thrown out.
     OverLimit,
 
+    /// Somebody lost the role by spec, and keeps it because nobody else holds it.
+    LastHolder,
+
+    // Portals
+    /// A permission or role requires itself, by way of others.
+    RequirementCircle,
+    /// The Secret with the portal's relay does not exist.
+    RelaySecretNotFound,
+    /// The Secret with the portal's relay cannot be used.
+    RelaySecretInvalid,
+    /// Sender or Reply-To cannot be used as a mailbox.
+    SenderInvalid,
+
     // Users and groups
     /// All is well.
     Ready,
@@ -234,6 +249,14 @@ reasons! {
     Deleted,
     /// The user holds no role.
     NoRoles,
+    /// The user's company is no partner of this tenant.
+    PartnerNotLinked,
+    /// The user's company is switched off.
+    PartnerInactive,
+    /// The user may do what `status.access` lists, which is less than the roles say.
+    Reduced,
+    /// The user holds roles, and nothing is left of them.
+    Withheld,
     /// The user may do what `status.access` lists.
     Granted,
     /// The home tenant or another reference does not exist.

@@ -4,12 +4,14 @@ pub mod condition;
 pub mod duration;
 mod group;
 mod invitation;
+mod portal;
 mod portal_user;
 mod tenant;
 pub mod text;
 
 pub use group::*;
 pub use invitation::*;
+pub use portal::*;
 pub use portal_user::*;
 pub use tenant::*;
 pub use text::{Grant, LocalRef};
@@ -41,7 +43,7 @@ pub mod marks {
 
 /// The CRDs, as they are applied.
 pub fn crds() -> Vec<Value> {
-    [Tenant::crd(), PortalUser::crd(), Group::crd(), Invitation::crd()].into_iter().map(tidy).collect()
+    [Portal::crd(), Tenant::crd(), PortalUser::crd(), Group::crd(), Invitation::crd()].into_iter().map(tidy).collect()
 }
 
 /// The CRDs as files: name and YAML.

@@ -202,6 +202,9 @@ pub struct PortalUserStatus {
     /// Roles that this user may give to others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assignable_roles: Vec<String>,
+    /// Roles with `atLeastOne` that this user holds, whether or not others do too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holder_of: Vec<String>,
     /// Roles that this user holds as the tenant's last registered one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_holder_of: Vec<String>,
@@ -227,14 +230,15 @@ pub struct AskedInvitation {
     pub send_at: Option<Time>,
 }
 
-/// What somebody may do on one branch.
+/// What somebody may do on one branch: permissions that come from the same places.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Access {
     /// The branch; `/` is the whole tenant.
     pub scope: String,
     /// Names of permissions. A wildcard (`*`, `devices.*`) stands for all that match.
     pub permissions: Vec<String>,
-    /// Where they come from: `role:<role>`, `group:<group>/<role>`, `firstUser:<role>`.
+    /// Where they come from: `role:<role>`, `group:<group>/<role>`, `firstUser:<role>`,
+    /// `lastHolder:<role>`.
     pub via: Vec<String>,
 }
 

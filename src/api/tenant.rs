@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::Condition;
 use super::duration::HumanDuration;
 use super::invitation::Dispatch;
-use super::text::{DOMAIN, EMAIL, LOCALE, LocalRef, ONE_LINE, URL};
+use super::text::{DOMAIN, EMAIL, LOCALE, LocalRef, ONE_LINE, PERMISSIONS, URL};
 
 /// What is known of the customer, and whether its portal is on.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -157,10 +157,7 @@ pub enum TenantType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ceiling {
     /// Names of permissions, wildcards (`devices.*`) included.
-    #[schemars(
-        length(max = 128),
-        inner(length(max = 100), regex(pattern = r"^(\*|[a-z][a-z0-9-]*(\.[a-z0-9-]+)*(\.\*)?)$"))
-    )]
+    #[schemars(length(max = 128), inner(length(max = 100), regex(pattern = PERMISSIONS)))]
     pub permissions: Vec<String>,
 }
 

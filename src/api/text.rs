@@ -19,6 +19,15 @@ pub const EMAIL: &str = r#"^ *[^\s@\x00-\x20\x7F-\x9F"(),:;<>\[\]\\\x{061C}\x{20
 /// Names of roles and groups. One letter alone is refused: YAML reads a bare `n` or `y` as a boolean.
 pub const ROLE: &str = r"^[a-z][a-z0-9-]{0,61}[a-z0-9]$";
 
+/// Names of permissions: words and dots.
+pub const PERMISSION: &str = r"^[a-z][a-z0-9-]*(\.[a-z0-9-]+)*$";
+
+/// Names of permissions, and wildcards: `*` for all, `devices.*` for all below.
+pub const PERMISSIONS: &str = r"^(\*|[a-z][a-z0-9-]*(\.[a-z0-9-]+)*(\.\*)?)$";
+
+/// A mailbox of a header: `address@example.com` or `Name <address@example.com>` (RFC 5322, 3.4), on one line.
+pub const MAILBOX: &str = r#"^[^\x00-\x1F\x7F-\x9F\x{061C}\x{200E}\x{200F}\x{2028}\x{2029}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}@]*@[^\s\x00-\x20\x7F-\x9F"(),:;<>\[\]\\/%?#_@\x{061C}\x{200E}\x{200F}\x{2028}\x{2029}\x{202A}-\x{202E}\x{2066}-\x{2069}\x{FEFF}]{1,253}>?$"#;
+
 /// A name of an object (RFC 1123 subdomain).
 pub const OBJECT_NAME: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 

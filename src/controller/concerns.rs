@@ -3,9 +3,9 @@
 
 use kube::ResourceExt;
 
-use crate::api::{Group, Invitation, PortalUser, Tenant, WorkloadRef};
-use crate::plan::access;
+use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::address::Address;
+use crate::plan::group::built_in_name;
 use crate::plan::portal_user::is_registered;
 use crate::shell::kinds::Kind;
 use crate::shell::table::{Change, Key, KindId, Mark, Row, Table};
@@ -85,11 +85,45 @@ impl<'a> Circle<'a> {
 
     /// Holders of roles that a tenant has to keep: whether one is the last depends on the others.
     fn holders(&mut self, tenant: &str) {
-        for role in access::BUILT_IN.iter().filter(|r| r.at_least_one) {
-            for user in self.tables.candidates(&self.namespace, tenant, role.name) {
+        let tables = self.tables;
+        let Some(tenant) = tables.tenants.get(&self.namespace, tenant) else { return };
+        for role in tables.catalogue(tenant).at_least_one() {
+            for user in tables.candidates(tenant, &role.name) {
                 self.one(KindId::PortalUser, &user.name_any(), Pace::InLine);
             }
         }
+    }
+
+    /// All tenants of a portal, and all who belong to them.
+    fn of_portal(&mut self, portal: &str) {
+        let (tables, mark) = (self.tables, Mark::Portal(self.namespace.clone(), portal.to_owned()));
+        for tenant in tables.tenants.marked(&mark) {
+            self.one(KindId::Tenant, &tenant.name_any(), Pace::InLine);
+            self.members(&tenant.name_any(), Pace::InLine);
+        }
+    }
+
+    /// All who belong to a tenant.
+    fn members(&mut self, tenant: &str, pace: Pace) {
+        let (tables, mark) = (self.tables, self.tenant_mark(tenant));
+        self.marked(&tables.users, &mark, pace);
+        self.marked(&tables.invitations, &mark, pace);
+        self.marked(&tables.groups, &mark, pace);
+    }
+}
+
+impl Concerning for Portal {
+    fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern> {
+        let mut circle = Circle::of(change, tables);
+        if let (Some(old), Some(new)) = (&change.old, &change.new)
+            && old.spec == new.spec
+            && old.uid() == new.uid()
+        {
+            return Vec::new();
+        }
+        let name = [&change.old, &change.new].into_iter().flatten().map(|p| p.name_any()).next().unwrap_or_default();
+        circle.of_portal(&name);
+        circle.concerns
     }
 }
 
@@ -106,16 +140,23 @@ impl Concerning for Tenant {
         if !differs {
             return Vec::new();
         }
-        let mark = circle.tenant_mark(&name);
-        circle.marked(&tables.users, &mark, Pace::InLine);
-        circle.marked(&tables.invitations, &mark, Pace::InLine);
-        circle.marked(&tables.groups, &mark, Pace::InLine);
+        circle.members(&name, Pace::InLine);
         let home = Mark::Home(circle.namespace.clone(), name.clone());
         circle.marked(&tables.users, &home, Pace::InLine);
         circle.marked(&tables.invitations, &home, Pace::InLine);
         for workload in sides.into_iter().flatten().flat_map(|t| &t.spec.workloads) {
             let mark = Mark::Workload(circle.namespace.clone(), workload.clone());
             circle.marked(&tables.tenants, &mark, Pace::Fast);
+        }
+        for tenant in sides.into_iter().flatten() {
+            // How many customers a partner has, and how many tenants a portal.
+            for partner in &tenant.spec.partner_refs {
+                let staff = circle.tenant_mark(&partner.name);
+                circle.marked(&tables.users, &staff, Pace::Nudge);
+            }
+            if let Some(portal) = &tenant.spec.portal_ref {
+                circle.one(KindId::Portal, &portal.name, Pace::Nudge);
+            }
         }
         circle.concerns
     }
@@ -124,8 +165,9 @@ impl Concerning for Tenant {
 impl Concerning for PortalUser {
     fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern> {
         let mut circle = Circle::of(change, tables);
-        // What others see of a user: spec, registration, existence.
-        let view = |u: &PortalUser| (u.spec.clone(), is_registered(u), u.uid());
+        // What others see of a user: spec, registration, existence, and what they held when they were last looked at.
+        let held = |u: &PortalUser| u.status.as_ref().map(|s| s.holder_of.clone()).unwrap_or_default();
+        let view = |u: &PortalUser| (u.spec.clone(), is_registered(u), u.uid(), held(u));
         if let (Some(old), Some(new)) = (&change.old, &change.new)
             && view(old) == view(new)
         {
@@ -138,6 +180,7 @@ impl Concerning for PortalUser {
             circle.holders(tenant);
             for group in &user.spec.groups {
                 circle.one(KindId::Group, group, Pace::Nudge);
+                circle.one(KindId::Group, &built_in_name(tenant, group), Pace::Nudge);
             }
             let mark = Mark::Inviter(circle.namespace.clone(), user.name_any());
             circle.marked(&tables.invitations, &mark, Pace::InLine);
@@ -197,6 +240,17 @@ impl Concerning for Invitation {
         circle.concerns.retain(|c| c.key.kind != KindId::Invitation || Some(&*c.key.name) != me.as_deref());
         circle.concerns
     }
+}
+
+/// Whom a change of a relay's Secret concerns.
+pub fn of_relay(namespace: &str, secret: &str, tables: &Tables) -> Vec<Concern> {
+    let mut circle = Circle { namespace: namespace.to_owned(), tables, concerns: Vec::new() };
+    let mark = Mark::Relay(namespace.to_owned(), secret.to_owned());
+    for portal in tables.portals.marked(&mark) {
+        circle.one(KindId::Portal, &portal.name_any(), Pace::InLine);
+        circle.of_portal(&portal.name_any());
+    }
+    circle.concerns
 }
 
 /// Whom a change of a workload concerns.

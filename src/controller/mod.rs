@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use tokio::sync::watch as watch_channel;
 use tokio::task::JoinSet;
 
-use crate::api::{Group, Invitation, PortalUser, Tenant};
+use crate::api::{Group, Invitation, Portal, PortalUser, Tenant};
 use crate::plan::invitation::Place as View;
 use crate::plan::{Facts, Plan};
 use crate::shell::alarm::Slot;
@@ -22,8 +22,9 @@ use crate::shell::error::Error;
 use crate::shell::kinds::Kind;
 use crate::shell::queue::{Lane, Urgency};
 use crate::shell::relay::{Entry, Place};
+use crate::shell::relays::{self, Post};
 use crate::shell::status::{self, Written};
-use crate::shell::table::{Change, Key, KindId};
+use crate::shell::table::{Change, Key, KindId, Name};
 use crate::shell::watch::{Told, watch};
 use crate::shell::world::Claim;
 use crate::shell::{Context, Shared, effects, workloads};
@@ -118,9 +119,9 @@ fn decide<'a, K: Kind>(
     if !plan.delivers() {
         return Decision { plan, claim: None, waits: false };
     }
-    if plan.mails() && place.is_none() {
+    if let Some(relay) = plan.mails_by().filter(|_| place.is_none()) {
         let lane = (key.namespace.to_string(), object.tenant());
-        let view = match ctx.relay.enter(key, &lane) {
+        let view = match ctx.relays.enter(key, &lane, relay) {
             Entry::Place(entered) => {
                 *place = Some(entered);
                 None
@@ -208,6 +209,7 @@ fn push(ctx: &Context, concern: &Concern) {
 /// In whose line an object stands.
 fn lane(ctx: &Context, key: &Key) -> Lane {
     let tenant = match key.kind {
+        KindId::Portal => None,
         KindId::Tenant => Some(key.name.to_string()),
         KindId::PortalUser => ctx.world.get::<PortalUser>(key).map(|o| o.tenant()),
         KindId::Group => ctx.world.get::<Group>(key).map(|o| o.tenant()),
@@ -222,6 +224,7 @@ async fn turn(ctx: &Shared, key: &Key) -> Result<(), Error> {
         return unreadable::report(ctx, key).await;
     }
     match key.kind {
+        KindId::Portal => reconcile::<Portal>(key, ctx).await,
         KindId::Tenant => reconcile::<Tenant>(key, ctx).await,
         KindId::PortalUser => reconcile::<PortalUser>(key, ctx).await,
         KindId::Group => reconcile::<Group>(key, ctx).await,
@@ -247,7 +250,7 @@ async fn work(ctx: Shared, failures: Failures, mut stop: watch_channel::Receiver
             settle_failure(&ctx, &failures, &key, result);
         }
         // Whoever was called and has no mail any more leaves the place to the next.
-        ctx.relay.forgo(&key);
+        ctx.relays.forgo(&key);
         ctx.queue.done(&key);
     }
 }
@@ -282,10 +285,10 @@ async fn ring(ctx: Shared) {
     }
 }
 
-/// Puts those whom the relay calls into the queue, ahead of all: a place is held for each.
-async fn call(ctx: Shared) {
+/// Puts those whom a relay calls into the queue, ahead of all: a place is held for each.
+async fn call(ctx: Shared, post: Arc<Post>) {
     loop {
-        for key in ctx.relay.calls().await {
+        for key in post.relay.calls().await {
             ctx.queue.push(&key, &lane(&ctx, &key), Urgency::Fast);
         }
     }
@@ -304,6 +307,7 @@ pub fn look_at_everything(ctx: &Shared) {
 pub async fn run(ctx: Shared, mut stop: watch_channel::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     for namespace in &ctx.namespaces {
+        tasks.spawn(follow::<Portal>(ctx.clone(), namespace.clone()));
         tasks.spawn(follow::<Tenant>(ctx.clone(), namespace.clone()));
         tasks.spawn(follow::<PortalUser>(ctx.clone(), namespace.clone()));
         tasks.spawn(follow::<Group>(ctx.clone(), namespace.clone()));
@@ -315,7 +319,9 @@ pub async fn run(ctx: Shared, mut stop: watch_channel::Receiver<bool>) {
         workers.spawn(work(ctx.clone(), failures.clone(), stop.clone()));
     }
     tasks.spawn(ring(ctx.clone()));
-    tasks.spawn(call(ctx.clone()));
+    for post in ctx.relays.all() {
+        tasks.spawn(call(ctx.clone(), post));
+    }
     tasks.spawn(lead(ctx.clone()));
     tasks.spawn(tidy(ctx.clone()));
     let _ = stop.wait_for(|stop| *stop).await;
@@ -330,8 +336,10 @@ async fn follow<K: Concerning>(ctx: Shared, namespace: Option<String>) {
             if told_ctx.is_synced() {
                 concern(&told_ctx, &change);
             }
-            if K::ID == KindId::Tenant {
-                watch_workloads(&told_ctx);
+            match K::ID {
+                KindId::Tenant => watch_workloads(&told_ctx),
+                KindId::Portal => watch_relays(&told_ctx),
+                _ => {}
             }
         }
         Told::Unreadable(key) => {
@@ -368,6 +376,25 @@ fn watch_workloads(ctx: &Shared) {
     }
 }
 
+/// Begins to follow each Secret that some portal mails by.
+fn watch_relays(ctx: &Shared) {
+    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|portal| relay_secret(portal)).collect();
+    for name in named.into_iter().filter(|name| ctx.relays.is_new(name)) {
+        let (made, changed) = (ctx.clone(), ctx.clone());
+        let made = move |post| drop(tokio::spawn(call(made.clone(), post)));
+        let changed = move |(namespace, secret): &Name| {
+            let concerns = concerns::of_relay(namespace, secret, &changed.world.look());
+            concerns.iter().for_each(|concern| push(&changed, concern));
+        };
+        tokio::spawn(relays::follow(ctx.clone(), name, made, changed));
+    }
+}
+
+fn relay_secret(portal: &Portal) -> Option<Name> {
+    let secret = portal.spec.mail.as_ref()?.smtp_secret_ref.as_ref()?;
+    Some((portal.namespace().unwrap_or_default(), secret.name.clone()))
+}
+
 /// Begins and ends to act with leadership.
 async fn lead(ctx: Shared) {
     let mut changes = ctx.lead.changes();
@@ -386,6 +413,8 @@ async fn lead(ctx: Shared) {
 async fn tidy(ctx: Shared) {
     loop {
         tokio::time::sleep(Duration::from_secs(15)).await;
-        ctx.mailer.tidy().await;
+        for post in ctx.relays.all() {
+            post.mailer.tidy().await;
+        }
     }
 }

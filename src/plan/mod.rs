@@ -10,14 +10,16 @@ pub mod dispatch;
 pub mod group;
 pub mod invitation;
 pub mod letter;
+pub mod portal;
 pub mod portal_user;
+pub mod roles;
 pub mod tenant;
 #[cfg(test)]
 pub(crate) mod testing;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::{AccountRef, Invitation, WorkloadRef};
+use crate::api::{AccountRef, Group, Invitation, WorkloadRef};
 use delivery::Outcome;
 use letter::Letter;
 
@@ -33,9 +35,12 @@ pub struct Plan<S> {
 }
 
 impl<S> Plan<S> {
-    /// Whether this plan hands a mail to the relay: then it needs a place there before its attempt is recorded.
-    pub fn mails(&self) -> bool {
-        self.effects.iter().any(|e| matches!(e, Effect::Deliver(d) if d.channel == Channel::Relay))
+    /// The relay that this plan hands a mail to: it needs a place there before its attempt is recorded.
+    pub fn mails_by(&self) -> Option<&RelayName> {
+        self.effects.iter().find_map(|effect| match effect {
+            Effect::Deliver(delivery) if delivery.channel == Channel::Relay => Some(&delivery.relay),
+            _ => None,
+        })
     }
 
     /// Whether this plan delivers a link or a mail at all: then it claims its address and seat while it is carried out.
@@ -57,16 +62,11 @@ pub enum Effect {
     /// Remove the link Secret of this object. Yields a fact.
     RemoveLink,
     /// Make a child; harmless if it exists.
-    MakeInvitation(Box<Invitation>),
+    Make(Child),
     /// Bring a child to the spec that its parent asks for.
-    UpdateInvitation(Box<Invitation>),
-    /// Delete a child invitation of this identity.
-    DeleteInvitation {
-        /// Name.
-        name: String,
-        /// UID that it must still have.
-        uid: String,
-    },
+    Update(Child),
+    /// Delete a child, if it is still this very object.
+    Delete(Child),
     /// Delete this account, which acceptance made, if nobody touched it since.
     DeleteThisUser,
     /// Set (or remove) one annotation of this object.
@@ -94,6 +94,15 @@ pub enum Effect {
     },
 }
 
+/// An object that the operator makes for another one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Child {
+    /// The invitation of an account.
+    Invitation(Box<Invitation>),
+    /// A built-in group of a tenant.
+    Group(Box<Group>),
+}
+
 /// What a delivery is for. It is part of the link's MAC and of the Message-ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -113,6 +122,16 @@ impl Purpose {
     }
 }
 
+/// A relay: the operator's own, or the one of a Secret in the namespace of the object that the mail is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RelayName {
+    /// The operator's.
+    #[default]
+    Own,
+    /// Of this Secret.
+    Secret(String),
+}
+
 /// How something is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channel {
@@ -129,6 +148,14 @@ pub struct Delivery {
     pub purpose: Purpose,
     /// How.
     pub channel: Channel,
+    /// By which relay.
+    pub relay: RelayName,
+    /// Sender, as it stands in the header.
+    pub from: String,
+    /// Where answers go.
+    pub reply_to: Option<String>,
+    /// Base of the link, where it is not the operator's.
+    pub base: Option<String>,
     /// Serial of the link.
     pub serial: i64,
     /// Number of the try within the serial.
@@ -202,10 +229,12 @@ pub struct Settings {
     pub hold: bool,
     /// A relay (or mail folder) is configured.
     pub has_relay: bool,
+    /// Sender of mails where the portal names none.
+    pub from: Option<String>,
+    /// Where answers go, where the portal does not say.
+    pub reply_to: Option<String>,
     /// The key that signs new links.
     pub signing_key: Option<String>,
-    /// Domain of Message-IDs: that of the sender.
-    pub mail_domain: String,
     /// This process.
     pub me: Me,
 }

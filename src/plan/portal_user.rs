@@ -12,11 +12,13 @@ use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
 
-use super::access::{self, GroupRoles, Holding};
-use super::{Effect, Plan, Settings, address::Address};
+use super::access::{self, Given, GroupRoles, Rights, Terms};
+use super::roles::Catalogue;
+use super::{Child, Effect, Plan, Settings, address::Address};
 use crate::api::condition::{Finding, Reason, Verdict, settle, types};
 use crate::api::{
-    AccountState, AskedInvitation, Invitation, InvitationSpec, PortalUser, PortalUserStatus, UserState, UserType, marks,
+    AccountState, ActsAs, AskedInvitation, Invitation, InvitationSpec, PortalUser, PortalUserStatus, UserState,
+    UserType, marks,
 };
 
 mod report;
@@ -48,10 +50,30 @@ pub struct Seen {
     pub groups: Vec<GroupRoles>,
     /// Names of groups that do not exist.
     pub unknown_groups: Vec<String>,
-    /// The partner that it names exists (or none is named).
-    pub home: bool,
+    /// The partner that it names as its employer.
+    pub home: Home,
+    /// Roles with `atLeastOne` that this account keeps although nothing gives them any more: nobody else holds them.
+    pub kept: Vec<String>,
     /// Roles that the tenant has to keep and that no other registered, active user holds.
     pub held_by_no_other: Vec<String>,
+    /// How many tenants of the same portal list this account's tenant as a partner.
+    pub customers: i64,
+}
+
+/// The partner that an external user works for, as the tenant sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Home {
+    /// None is named: an internal user.
+    #[default]
+    NotNamed,
+    /// There is no such tenant.
+    Missing,
+    /// The tenant does not list it as a partner.
+    NotLinked,
+    /// Its portal is switched off.
+    Inactive,
+    /// It is a partner of the tenant.
+    Partner,
 }
 
 /// A tenant as an account sees it.
@@ -63,8 +85,12 @@ pub struct TenantSeen {
     pub missing_portal: Option<String>,
     /// What the customer bought.
     pub ceiling: Option<Vec<String>>,
-    /// Name of the user who registered first.
+    /// Whether the tenant is a partner.
+    pub is_partner: bool,
+    /// Name of the tenant's first user.
     pub first_user: Option<String>,
+    /// Its portal's roles.
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// Another account of the same address.
@@ -137,16 +163,16 @@ pub fn plan(user: &PortalUser, seen: &Seen, now: Timestamp) -> Plan<PortalUserSt
     let wake = unrecorded(user, seen, registration.is_some(), now, &mut effects);
     child(user, seen, address.as_ref(), registered, &mut status, &mut effects);
 
-    let is_first = seen.tenant.as_ref().is_some_and(|t| t.first_user.as_deref() == Some(user.name_any().as_str()));
-    let holdings = access::holdings(&user.spec.roles, &user.spec.grants, &seen.groups, is_first);
+    let rights = seen.tenant.as_ref().map(|tenant| rights(user, tenant, &seen.groups, &seen.kept)).unwrap_or_default();
     let bar = report::bar(user, seen, registered);
-    if bar.is_none() {
-        let ceiling = seen.tenant.as_ref().and_then(|t| t.ceiling.as_deref());
-        status.access = access::access(&holdings, ceiling);
-        status.assignable_roles = access::assignable(&holdings);
+    if let Some(tenant) = seen.tenant.as_ref().filter(|_| bar.is_none()) {
+        status.access = rights.access.clone();
+        status.assignable_roles = rights.assignable(&tenant.catalogue);
+        status.acts_as = acts_as(tenant, &rights, seen.customers);
     }
-    if registered && user.spec.state == AccountState::Active {
-        let held = |role: &&String| holdings.iter().any(|h: &Holding| h.scope == "/" && h.role == **role);
+    if let Some(tenant) = seen.tenant.as_ref().filter(|_| registered && user.spec.state == AccountState::Active) {
+        let held = |role: &&String| rights.hold(role);
+        status.holder_of = tenant.catalogue.at_least_one().map(|r| &r.name).filter(held).cloned().collect();
         status.last_holder_of = seen.held_by_no_other.iter().filter(held).cloned().collect();
     }
     status.state = Some(match user.spec.state {
@@ -157,9 +183,35 @@ pub fn plan(user: &PortalUser, seen: &Seen, now: Timestamp) -> Plan<PortalUserSt
         AccountState::Active if seen.invited => UserState::Invited,
         AccountState::Active => UserState::NotInvited,
     });
-    let findings = report::findings(user, seen, &status, registered, bar);
+    let findings = report::findings(user, seen, &status, &rights, registered, bar);
     status.conditions = settle(&stored.conditions, findings, user.metadata.generation, now);
     Plan { status, effects, wake }
+}
+
+/// What an account's roles come to in its tenant, whether or not it may be used now.
+pub fn rights(user: &PortalUser, tenant: &TenantSeen, groups: &[GroupRoles], kept: &[String]) -> Rights {
+    let terms = Terms { ceiling: tenant.ceiling.as_deref(), is_partner: tenant.is_partner };
+    let is_first = tenant.first_user.as_deref() == Some(user.name_any().as_str());
+    let given = Given { roles: &user.spec.roles, grants: &user.spec.grants, groups, is_first, kept };
+    access::access(&tenant.catalogue, terms, given)
+}
+
+/// What the account does in its company's customers' tenants. They are counted, never listed: a status is of bounded
+/// size. Each customer's ceiling bounds it there.
+fn acts_as(tenant: &TenantSeen, rights: &Rights, customers: i64) -> Vec<ActsAs> {
+    if !tenant.is_partner || customers == 0 {
+        return Vec::new();
+    }
+    let catalogue = &tenant.catalogue;
+    let roles = catalogue.roles.iter().filter(|r| rights.hold(&r.name)).filter_map(|r| r.acts_as.as_ref());
+    let distinct: std::collections::BTreeSet<&String> = roles.collect();
+    let there = |role: &String| {
+        let given = Given { roles: std::slice::from_ref(role), grants: &[], groups: &[], is_first: false, kept: &[] };
+        let lines = access::access(catalogue, Terms::default(), given).access;
+        let permissions = lines.into_iter().filter(|l| l.scope == "/").flat_map(|l| l.permissions).collect();
+        ActsAs { role: role.clone(), permissions, tenants: customers }
+    };
+    distinct.into_iter().map(there).collect()
 }
 
 /// An account that acceptance made goes when an applied one took its registration over, or when its acceptance was
@@ -226,7 +278,7 @@ fn child(
         if let Some(child) = child.filter(|c| !c.spec.revoked) {
             let mut revoked = child.clone();
             revoked.spec.revoked = true;
-            effects.push(Effect::UpdateInvitation(Box::new(revoked)));
+            effects.push(Effect::Update(Child::Invitation(Box::new(revoked))));
         }
         return;
     };
@@ -240,9 +292,7 @@ fn child(
     match child {
         Some(child) if Address::parse(&child.spec.email).as_ref() != Some(address) => {
             // A changed address: the old link dies with its object, and the new address is asked.
-            if let Some(uid) = child.uid() {
-                effects.push(Effect::DeleteInvitation { name: current.name, uid });
-            }
+            effects.push(Effect::Delete(Child::Invitation(Box::new(child.clone()))));
         }
         Some(child) => {
             // The same address, but perhaps not in the same letters: what is immutable stays as it was written.
@@ -250,12 +300,12 @@ fn child(
             if child.spec != asked {
                 let mut updated = child.clone();
                 updated.spec = asked;
-                effects.push(Effect::UpdateInvitation(Box::new(updated)));
+                effects.push(Effect::Update(Child::Invitation(Box::new(updated))));
             }
             status.invitation_ref = Some(current);
         }
         None if registered || seen.stands_before.is_some() || status.invitation_ref.as_ref() == Some(&current) => {}
-        None => effects.push(Effect::MakeInvitation(Box::new(wanted))),
+        None => effects.push(Effect::Make(Child::Invitation(Box::new(wanted)))),
     }
 }
 

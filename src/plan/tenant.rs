@@ -13,11 +13,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 use super::dispatch::{self, Fresh, Next};
+use super::group;
 use super::letter::{Letter, Occasion};
-use super::{Channel, Delivery, Effect, Fact, Facts, Plan, Purpose, Settings, address::Address, earliest};
+use super::portal::Post;
+use super::roles::Catalogue;
+use super::{Channel, Child, Delivery, Effect, Fact, Facts, Plan, Purpose, Settings, address::Address, earliest};
 use crate::api::condition::{Finding, Reason, Verdict, settle, types};
 use crate::api::{
-    Attempt, Dispatch, PortalState, PortalSwitch, SavedWorkload, Tenant, TenantStatus, UserCounts, WorkloadRef, marks,
+    Attempt, Dispatch, Group, PortalState, PortalSwitch, SavedWorkload, Tenant, TenantStatus, UserCounts, WorkloadRef,
+    marks,
 };
 use crate::plan::delivery::Outcome;
 use crate::plan::invitation::Place;
@@ -41,14 +45,33 @@ pub struct Seen {
     pub missing_portal: Option<String>,
     /// Seats in use.
     pub users: UserCounts,
-    /// Whether the role that a tenant has to keep has a registered, active holder; else the role's name.
-    pub role_without_holder: Option<String>,
-    /// The user who registered first, among those who are there.
-    pub first_registered: Option<String>,
+    /// Its portal's roles.
+    pub catalogue: Arc<Catalogue>,
+    /// How its mail goes out.
+    pub post: Post,
+    /// Address of the portal, for tenants without one of their own.
+    pub portal_url: Option<String>,
+    /// For each role that a tenant has to keep: who holds it.
+    pub holders: BTreeMap<String, Holder>,
+    /// Who is the first user, if nobody was recorded yet: who was added or who registered first, as the portal has it.
+    pub first_user: Option<String>,
+    /// Groups whose names are reserved for the tenant's built-in ones, by the part behind the dot.
+    pub groups: BTreeMap<String, Group>,
     /// The contact person of the spec exists in this tenant.
     pub contact_person_exists: bool,
     /// Each listed or saved workload, as it is.
     pub workloads: BTreeMap<WorkloadRef, WorkloadSeen>,
+}
+
+/// Who holds a role that a tenant has to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A registered, active user, or several.
+    Present,
+    /// This one, who lost it by spec and keeps it because nobody else holds it.
+    Kept(String),
+    /// Nobody.
+    Nobody,
 }
 
 /// A workload as one tenant sees it.
@@ -82,6 +105,7 @@ pub fn plan(tenant: &Tenant, seen: &Seen, facts: &Facts, now: Timestamp) -> Plan
     let before = stored.portal.as_ref();
     let state = if tenant.spec.portal_active { PortalState::Active } else { PortalState::Inactive };
     let since = before.filter(|p| p.state == state).and_then(|p| p.since.clone()).unwrap_or(Time(now));
+    built_in_groups(tenant, seen, &mut effects);
     let (workloads, scaling) = scale(tenant, seen, before, now, &mut effects, &mut wake);
     if let Some(before) = before.filter(|p| p.state != state) {
         effects.push(switched(before.state, state));
@@ -109,10 +133,32 @@ fn switched(from: PortalState, to: PortalState) -> Effect {
 fn first_user(tenant: &Tenant, seen: &Seen, status: &mut TenantStatus, effects: &mut Vec<Effect>) {
     let annotation = tenant.annotations().get(marks::FIRST_USER);
     let recorded = status.first_user.clone().or_else(|| annotation.cloned());
-    status.first_user = recorded.or_else(|| seen.first_registered.clone());
+    status.first_user = recorded.or_else(|| seen.first_user.clone());
     if status.first_user.as_ref() != annotation && status.first_user.is_some() {
         effects.push(Effect::Annotate { key: marks::FIRST_USER, value: status.first_user.clone() });
     }
+}
+
+/// The tenant's built-in groups: made, put back where somebody changed them, and removed when the portal has them no
+/// longer. A foreign object of such a name is left alone; it says so itself.
+fn built_in_groups(tenant: &Tenant, seen: &Seen, effects: &mut Vec<Effect>) {
+    if seen.missing_portal.is_some() {
+        return; // Nothing irreversible follows from an absence.
+    }
+    let wanted = seen.catalogue.built_in_groups();
+    for name in &wanted {
+        let group = group::built_in(tenant, name, &seen.catalogue);
+        match seen.groups.get(*name) {
+            None => effects.push(Effect::Make(Child::Group(Box::new(group)))),
+            Some(found) if group::is_built_in(found) && found.spec != group.spec => {
+                effects.push(Effect::Update(Child::Group(Box::new(Group { spec: group.spec, ..found.clone() }))));
+            }
+            Some(_) => {}
+        }
+    }
+    let forgotten =
+        seen.groups.iter().filter(|(name, found)| !wanted.contains(name.as_str()) && group::is_built_in(found));
+    effects.extend(forgotten.map(|(_, found)| Effect::Delete(Child::Group(Box::new(found.clone())))));
 }
 
 /// What there is to say about the workloads.
@@ -274,14 +320,16 @@ fn activation(
         let fresh = Fresh {
             uid: &uid,
             purpose: Purpose::Activation,
-            mail_domain: &seen.settings.mail_domain,
+            mail_domain: &seen.post.domain,
             key_id: "",
             expiration: None,
         };
         match dispatch::next(dispatch.attempt.as_ref(), 1, &fresh, &seen.settings.me, now) {
             Next::Deliver(attempt) if seen.place == Place::Free => {
-                effects
-                    .extend(activation_letter(tenant, &attempt, &contact, url).map(|d| Effect::Deliver(Box::new(d))));
+                effects.extend(
+                    activation_letter(tenant, &seen.post, &attempt, &contact, url)
+                        .map(|d| Effect::Deliver(Box::new(d))),
+                );
                 dispatch.attempt = Some(attempt);
             }
             Next::Wait(at) => wake = Some(at),
@@ -296,16 +344,26 @@ fn activation(
 fn wants_activation_mail(tenant: &Tenant, seen: &Seen) -> Option<(Address, String)> {
     let spec = &tenant.spec;
     let ready = spec.activation_mail && spec.portal_active && seen.missing_portal.is_none();
-    let equipped = seen.settings.has_relay && !seen.settings.hold;
+    let equipped = seen.post.trouble.is_none() && seen.post.held.is_none();
     let contact = spec.contact.as_ref().and_then(|c| c.email.as_deref()).and_then(Address::parse)?;
-    (ready && equipped).then_some((contact, spec.url.clone()?))
+    (ready && equipped).then_some((contact, spec.url.clone().or_else(|| seen.portal_url.clone())?))
 }
 
-fn activation_letter(tenant: &Tenant, attempt: &Attempt, contact: &Address, url: String) -> Option<Delivery> {
+fn activation_letter(
+    tenant: &Tenant,
+    post: &Post,
+    attempt: &Attempt,
+    contact: &Address,
+    url: String,
+) -> Option<Delivery> {
     let name = tenant.spec.contact.as_ref().and_then(|c| c.name.clone());
     Some(Delivery {
         purpose: Purpose::Activation,
         channel: Channel::Relay,
+        relay: post.relay.clone(),
+        from: post.from.clone().unwrap_or_default(),
+        reply_to: post.reply_to.clone(),
+        base: None,
         serial: attempt.serial,
         number: attempt.number,
         key_id: String::new(),
@@ -367,13 +425,23 @@ fn findings(tenant: &Tenant, seen: &Seen, status: &TenantStatus, scaling: Scalin
 }
 
 fn administrator(seen: &Seen) -> Finding {
-    match &seen.role_without_holder {
-        None => Finding::new(types::ADMINISTRATOR_PRESENT, true, Reason::Present, "A registered user administers it."),
-        Some(role) => {
-            let message = format!("No registered, active user holds the role {role:?}.");
-            Finding::new(types::ADMINISTRATOR_PRESENT, false, Reason::NoAdministrator, message)
+    let finding = |holds, reason, message: String| Finding::new(types::ADMINISTRATOR_PRESENT, holds, reason, message);
+    let mut kept = None;
+    for (role, holder) in &seen.holders {
+        match holder {
+            Holder::Nobody => {
+                let message = format!("No registered, active user holds the role {role:?}.");
+                return finding(false, Reason::NoAdministrator, message);
+            }
+            Holder::Kept(user) => kept = Some((role, user)),
+            Holder::Present => {}
         }
     }
+    if let Some((role, user)) = kept {
+        let message = format!("PortalUser {user:?} keeps the role {role:?} until somebody else holds it.");
+        return finding(true, Reason::LastHolder, message);
+    }
+    finding(true, Reason::Present, "A registered user administers it.".into())
 }
 
 fn within_limit(users: &UserCounts) -> Finding {

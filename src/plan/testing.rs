@@ -21,8 +21,9 @@ pub(crate) fn settings() -> Settings {
         default_expiry: SignedDuration::from_hours(24),
         hold: false,
         has_relay: true,
+        from: Some("Portal <portal@portal.example>".into()),
+        reply_to: None,
         signing_key: Some("key-1".into()),
-        mail_domain: "portal.example".into(),
         me: Me { identity: "me".into(), elected: false },
     }
 }

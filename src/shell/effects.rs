@@ -13,10 +13,10 @@ use super::status::{Fence, call};
 use super::table::Change;
 use super::workloads;
 use crate::api::condition::Reason;
-use crate::api::{Invitation, marks};
+use crate::api::marks;
 use crate::plan::delivery::Outcome;
 use crate::plan::letter::Occasion;
-use crate::plan::{Channel, Delivery, Effect, Fact, Facts, dispatch};
+use crate::plan::{Channel, Child, Delivery, Effect, Fact, Facts, dispatch};
 
 /// What performing effects brought: facts for the next thought, changes of rows, and the first thing that failed.
 #[derive(Debug)]
@@ -57,12 +57,12 @@ pub async fn perform<K: Kind>(
                 }
                 Err(error) => Err(error),
             },
-            Effect::MakeInvitation(child) => make(ctx, object, &child).await,
-            Effect::UpdateInvitation(child) => update(ctx, object, &child).await,
-            Effect::DeleteInvitation { name, uid } => {
-                let api: Api<Invitation> = Api::namespaced(ctx.client.clone(), &namespace(object));
-                delete(&api, &name, Some(uid), None).await
-            }
+            Effect::Make(Child::Invitation(child)) => make(ctx, &*child).await,
+            Effect::Make(Child::Group(child)) => make(ctx, &*child).await,
+            Effect::Update(Child::Invitation(child)) => update(ctx, &*child).await,
+            Effect::Update(Child::Group(child)) => update(ctx, &*child).await,
+            Effect::Delete(Child::Invitation(child)) => remove(ctx, &*child).await,
+            Effect::Delete(Child::Group(child)) => remove(ctx, &*child).await,
             Effect::DeleteThisUser => {
                 let api: Api<K> = Api::namespaced(ctx.client.clone(), &namespace(object));
                 delete(&api, &object.name_any(), object.uid(), object.resource_version()).await
@@ -101,7 +101,7 @@ async fn deliver<K: Kind>(ctx: &Context, object: &K, delivery: &Delivery, _fence
         uid: object.uid().unwrap_or_default(),
         serial: delivery.serial,
     };
-    let base = ctx.public_url.as_str();
+    let base = delivery.base.as_deref().unwrap_or(&ctx.public_url);
     let link = match &delivery.letter.occasion {
         Occasion::Invitation => match ctx.keys.link(base, &delivery.key_id, &claim) {
             Some(link) => Some(link),
@@ -120,8 +120,12 @@ async fn deliver<K: Kind>(ctx: &Context, object: &K, delivery: &Delivery, _fence
                 let age = ctx.clock.exact().duration_since(delivery.begun);
                 age < dispatch::LONGEST_TRANSACTION / 4 && ctx.lead.holds()
             };
-            let outcome = ctx.mailer.deliver(delivery, link, in_time).await;
-            ctx.relay.learn(&outcome);
+            let Some(post) = ctx.relays.get(&claim.namespace, &delivery.relay) else {
+                let message = "The Secret with the portal's relay is gone.".into();
+                return Outcome::Deferred { reason: Reason::RelaySecretNotFound, message };
+            };
+            let outcome = post.mailer.deliver(delivery, link, in_time).await;
+            post.relay.learn(&outcome);
             outcome
         }
         Channel::Secret => match write_link(ctx, object, link).await {
@@ -177,21 +181,27 @@ async fn remove_link<K: Kind>(ctx: &Context, object: &K) -> Result<(), Error> {
 }
 
 /// Makes a child. That it exists is as good.
-async fn make<K: Kind>(ctx: &Context, parent: &K, child: &Invitation) -> Result<(), Error> {
-    let api: Api<Invitation> = Api::namespaced(ctx.client.clone(), &namespace(parent));
-    match call("make an Invitation", api.create(&PostParams::default(), child)).await {
+async fn make<K: Kind>(ctx: &Context, child: &K) -> Result<(), Error> {
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &namespace(child));
+    match call("make a child", api.create(&PostParams::default(), child)).await {
         Err(error) if error.is_conflict() => Ok(()),
         other => other.map(|_| ()),
     }
 }
 
 /// Brings a child to its spec. Somebody who was ahead is looked at again by watch.
-async fn update<K: Kind>(ctx: &Context, parent: &K, child: &Invitation) -> Result<(), Error> {
-    let api: Api<Invitation> = Api::namespaced(ctx.client.clone(), &namespace(parent));
-    match call("update an Invitation", api.replace(&child.name_any(), &PostParams::default(), child)).await {
+async fn update<K: Kind>(ctx: &Context, child: &K) -> Result<(), Error> {
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &namespace(child));
+    match call("update a child", api.replace(&child.name_any(), &PostParams::default(), child)).await {
         Err(error) if error.is_conflict() || error.is_not_found() => Ok(()),
         other => other.map(|_| ()),
     }
+}
+
+/// Deletes a child, if it is still this very object.
+async fn remove<K: Kind>(ctx: &Context, child: &K) -> Result<(), Error> {
+    let api: Api<K> = Api::namespaced(ctx.client.clone(), &namespace(child));
+    delete(&api, &child.name_any(), child.uid(), None).await
 }
 
 async fn delete<K>(api: &Api<K>, name: &str, uid: Option<String>, version: Option<String>) -> Result<(), Error>

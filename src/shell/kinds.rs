@@ -11,11 +11,12 @@ use serde::de::DeserializeOwned;
 use super::table::{KindId, Mark, Row, Table};
 use super::world::Tables;
 use crate::api::{
-    Group, GroupStatus, Invitation, InvitationStatus, PortalUser, PortalUserStatus, Tenant, TenantStatus,
+    Group, GroupStatus, Invitation, InvitationStatus, Portal, PortalStatus, PortalUser, PortalUserStatus, Tenant,
+    TenantStatus,
 };
 use crate::plan::address::Address;
 use crate::plan::invitation::Place;
-use crate::plan::{Facts, Plan, group, invitation, portal_user, tenant};
+use crate::plan::{Facts, Plan, group, invitation, portal, portal_user, tenant};
 
 /// One kind of object that is reconciled.
 pub trait Kind:
@@ -79,6 +80,9 @@ macro_rules! kind {
     };
 }
 
+kind!(Portal, PortalStatus, portals, |_| String::new(), |me, tables, _place, _facts, now| {
+    portal::plan(me, &tables.portal_seen(me), now)
+});
 kind!(Tenant, TenantStatus, tenants, |t| t.name_any(), |me, tables, place, facts, now| {
     tenant::plan(me, &tables.tenant_seen(me, place), facts, now)
 });
@@ -96,6 +100,20 @@ kind!(
     |me, tables, place, facts, now| { invitation::plan(me, &tables.invitation_seen(me, place, now), facts, now) }
 );
 
+impl Row for Portal {
+    fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn marks(&self) -> Vec<Mark> {
+        let secret = self.spec.mail.as_ref().and_then(|m| m.smtp_secret_ref.as_ref());
+        secret
+            .map(|secret| Mark::Relay(self.namespace().unwrap_or_default(), secret.name.clone()))
+            .into_iter()
+            .collect()
+    }
+}
+
 impl Row for Tenant {
     fn metadata(&self) -> &ObjectMeta {
         &self.metadata
@@ -103,7 +121,11 @@ impl Row for Tenant {
 
     fn marks(&self) -> Vec<Mark> {
         let ns = self.namespace().unwrap_or_default();
-        tenant::known_workloads(self).into_iter().map(|w| Mark::Workload(ns.clone(), w)).collect()
+        let mut marks: Vec<Mark> =
+            tenant::known_workloads(self).into_iter().map(|w| Mark::Workload(ns.clone(), w)).collect();
+        marks.extend(self.spec.portal_ref.as_ref().map(|portal| Mark::Portal(ns.clone(), portal.name.clone())));
+        marks.extend(self.spec.partner_refs.iter().map(|partner| Mark::Partner(ns.clone(), partner.name.clone())));
+        marks
     }
 }
 
@@ -116,7 +138,8 @@ impl Row for PortalUser {
         let (ns, tenant) = (self.namespace().unwrap_or_default(), &self.spec.tenant_ref.name);
         let mut marks = belongs(&ns, tenant, &self.spec.email);
         marks.extend(self.spec.groups.iter().map(|g| Mark::Group(ns.clone(), tenant.clone(), g.clone())));
-        marks.extend(self.spec.roles.iter().map(|r| Mark::Role(ns.clone(), tenant.clone(), r.clone())));
+        let held = self.status.iter().flat_map(|s| &s.holder_of);
+        marks.extend(self.spec.roles.iter().chain(held).map(|r| Mark::Role(ns.clone(), tenant.clone(), r.clone())));
         marks.extend(self.spec.home_tenant_ref.as_ref().map(|home| Mark::Home(ns.clone(), home.name.clone())));
         marks
     }

@@ -9,36 +9,38 @@ use lettre::{Address, Message};
 use super::error::Error;
 use crate::plan::Delivery;
 
-/// Who mails.
-#[derive(Clone, Debug)]
-pub struct Sender {
-    /// From.
-    pub from: Mailbox,
-    /// Reply-To.
-    pub reply_to: Option<Mailbox>,
+/// A mail as it goes to the relay.
+pub struct Mime {
+    /// The sender's address, for the envelope.
+    pub from: Address,
+    /// The bytes.
+    pub bytes: Vec<u8>,
 }
 
 const DOING: &str = "build a mail";
 
 /// The bytes of a mail.
-pub fn mime(sender: &Sender, delivery: &Delivery, link: &str) -> Result<Vec<u8>, Error> {
+pub fn mime(delivery: &Delivery, link: &str) -> Result<Mime, Error> {
     let words = delivery.letter.compose(link).map_err(Error::words)?;
     let other = |e: &dyn std::fmt::Display| Error::other(DOING, e.to_string());
+    let mailbox =
+        |text: &str| text.parse::<Mailbox>().map_err(|_| Error::other(DOING, "sender or Reply-To is no mailbox"));
+    let from = mailbox(&delivery.from)?;
     let to: Address = delivery.to.parse().map_err(|_| Error::other(DOING, "the address cannot be mailed"))?;
     let seconds = u64::try_from(delivery.start.as_second()).map_err(|e| other(&e))?;
     // Automatic mail says so (RFC 3834), and asks Exchange not to answer it.
     let automatic =
         |name: &'static str, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
     let mut builder = Message::builder()
-        .from(sender.from.clone())
+        .from(from.clone())
         .to(Mailbox::new(None, to))
         .subject(header_safe(&words.subject))
         .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
         .message_id(Some(format!("<{}>", delivery.message_id)))
         .raw_header(automatic("Auto-Submitted", "auto-generated"))
         .raw_header(automatic("X-Auto-Response-Suppress", "All"));
-    if let Some(reply_to) = &sender.reply_to {
-        builder = builder.reply_to(reply_to.clone());
+    if let Some(reply_to) = &delivery.reply_to {
+        builder = builder.reply_to(mailbox(reply_to)?);
     }
     let part = |content_type, body: String| SinglePart::builder().header(content_type).body(body);
     // The boundary is derived from the Message-ID: a random one would make a repeated mail another mail.
@@ -47,7 +49,8 @@ pub fn mime(sender: &Sender, delivery: &Delivery, link: &str) -> Result<Vec<u8>,
         .boundary(format!("{boundary}--alternative"))
         .singlepart(part(ContentType::TEXT_PLAIN, words.text))
         .singlepart(part(ContentType::TEXT_HTML, words.html));
-    Ok(builder.multipart(body).map_err(|e| other(&e))?.formatted())
+    let bytes = builder.multipart(body).map_err(|e| other(&e))?.formatted();
+    Ok(Mime { from: from.email, bytes })
 }
 
 /// A subject that already looks like an encoded word (RFC 2047) would be passed on as it is, and decoded by mail
@@ -63,13 +66,16 @@ mod tests {
 
     use super::*;
     use crate::plan::letter::{Letter, Occasion};
-    use crate::plan::{Channel, Purpose};
+    use crate::plan::{Channel, Purpose, RelayName};
 
     fn mail(tenant: &str, message: &str) -> String {
-        let sender = Sender { from: "Portal <portal@portal.example>".parse().expect("a mailbox"), reply_to: None };
         let delivery = Delivery {
             purpose: Purpose::Invitation,
             channel: Channel::Relay,
+            relay: RelayName::Own,
+            from: "Portal <portal@portal.example>".into(),
+            reply_to: None,
+            base: None,
             serial: 1,
             number: 1,
             key_id: "key-1".into(),
@@ -87,7 +93,7 @@ mod tests {
                 expiration: Some(Timestamp::from_second(1_800_086_400).expect("in range")),
             },
         };
-        String::from_utf8(mime(&sender, &delivery, "https://portal.example/invitation#abc").expect("a mail"))
+        String::from_utf8(mime(&delivery, "https://portal.example/invitation#abc").expect("a mail").bytes)
             .expect("text")
     }
 

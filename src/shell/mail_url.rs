@@ -18,7 +18,7 @@ pub enum MailTarget {
 /// Reads a mail URL: `smtps://user:password@host:465` (implicit TLS, RFC 8314), `smtp://host:587` (STARTTLS required),
 /// `smtp://localhost:1025` (plain, refused together with a password), `file:///folder`. `?tls=required` and `?tls=none`
 /// say it aloud. Errors never repeat the URL: it may hold a password.
-pub fn parse(text: &str, hello: &str, extra_root: Option<Vec<u8>>) -> Result<MailTarget, String> {
+pub fn parse(text: &str, extra_root: Option<Vec<u8>>) -> Result<MailTarget, String> {
     let (scheme, rest) = text.split_once("://").ok_or("the mail URL begins with smtps://, smtp:// or file://")?;
     if scheme == "file" {
         if !rest.starts_with('/') {
@@ -59,8 +59,7 @@ pub fn parse(text: &str, hello: &str, extra_root: Option<Vec<u8>>) -> Result<Mai
         return Err("a password is never sent without TLS: use smtps://, or smtp:// with tls=required".into());
     }
     let port = port.unwrap_or(if tls == Tls::Implicit { 465 } else { 587 });
-    let hello = hello.to_owned();
-    Ok(MailTarget::Smtp(Endpoint { host, port, tls, credentials, hello, extra_root, limits: Limits::default() }))
+    Ok(MailTarget::Smtp(Endpoint { host, port, tls, credentials, extra_root, limits: Limits::default() }))
 }
 
 fn host_and_port(place: &str) -> Result<(String, Option<u16>), String> {
@@ -105,7 +104,7 @@ mod tests {
     use super::*;
 
     fn endpoint(text: &str) -> Endpoint {
-        match parse(text, "operator", None) {
+        match parse(text, None) {
             Ok(MailTarget::Smtp(endpoint)) => endpoint,
             other => panic!("{text}: {other:?}"),
         }
@@ -146,7 +145,7 @@ mod tests {
             "smtps://hunter2@mail.example",
             "file://folder",
         ] {
-            let error = parse(text, "operator", None).expect_err(text);
+            let error = parse(text, None).expect_err(text);
             assert!(!error.contains("hunter2") && error.len() > 10, "{error}");
         }
         let shown = format!("{:?}", endpoint("smtps://u:hunter2@mail.example"));

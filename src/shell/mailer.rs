@@ -1,12 +1,13 @@
 //! Delivers letters: by SMTP over connections that are kept for the next mail, or into a folder.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::letterbox::{Sender, mime};
+use super::letterbox::mime;
 use super::mail_url::MailTarget;
 use super::smtp::{Connection, Endpoint, Envelope, Gate};
 use crate::api::condition::Reason;
@@ -24,51 +25,67 @@ struct Relay {
     idle: Mutex<Vec<(Connection, Instant)>>,
 }
 
-/// Delivers letters.
-pub struct Mailer {
-    target: Option<Target>,
+/// Delivers letters by one relay.
+pub struct Mailer(RwLock<Option<Arc<Target>>>);
+
+impl fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mailer(…)")
+    }
 }
 
 enum Target {
-    Smtp { relay: Box<Relay>, sender: Sender },
-    Folder { folder: PathBuf, sender: Sender },
+    Smtp(Box<Relay>),
+    Folder(PathBuf),
+}
+
+impl From<MailTarget> for Target {
+    fn from(target: MailTarget) -> Self {
+        match target {
+            MailTarget::Smtp(endpoint) => {
+                Target::Smtp(Box::new(Relay { endpoint, gate: Gate::default(), idle: Mutex::default() }))
+            }
+            MailTarget::Folder(folder) => Target::Folder(folder),
+        }
+    }
 }
 
 impl Mailer {
     /// A mailer for this target; without one nothing is ever sent.
-    pub fn new(target: Option<(MailTarget, Sender)>) -> Self {
-        let target = target.map(|(target, sender)| match target {
-            MailTarget::Smtp(endpoint) => {
-                let relay = Relay { endpoint, gate: Gate::default(), idle: Mutex::default() };
-                Target::Smtp { relay: Box::new(relay), sender }
-            }
-            MailTarget::Folder(folder) => Target::Folder { folder, sender },
-        });
-        Mailer { target }
+    pub fn new(target: Option<MailTarget>) -> Self {
+        Mailer(RwLock::new(target.map(|target| Arc::new(target.into()))))
+    }
+
+    /// From now on mail goes there. What is under way ends as it began; connections to the old target are dropped.
+    pub fn retarget(&self, target: MailTarget) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(target.into()));
+    }
+
+    fn target(&self) -> Option<Arc<Target>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Delivers one letter. `may_finish` is asked right before the final dot: a sender that was paused for too long, or
     /// is no leader any more, gives up there.
     pub async fn deliver(&self, delivery: &Delivery, link: &str, may_finish: impl Fn() -> bool) -> Outcome {
-        let refused = |message: &str| Outcome::Refused { reason: Reason::MessageRefused, message: message.to_owned() };
-        let Some(target) = &self.target else {
+        let Some(target) = self.target() else {
             let message = "The operator has no relay.".to_owned();
             return Outcome::Relay { reason: Reason::NoRelay, message, login: false };
         };
-        let (Target::Smtp { sender, .. } | Target::Folder { sender, .. }) = target;
-        let mail = match mime(sender, delivery, link) {
-            Ok(mail) => mail,
+        let letter = match mime(delivery, link) {
+            Ok(letter) => letter,
             Err(error) => {
                 tracing::error!(%error, "a mail could not be built");
-                return refused("The mail could not be built from the invitation's texts.");
+                let message = "The mail could not be built from the invitation's texts.".to_owned();
+                return Outcome::Refused { reason: Reason::MessageRefused, message };
             }
         };
-        match target {
-            Target::Smtp { relay, .. } => {
-                let envelope = Envelope { from: sender.from.email.to_string(), to: delivery.to.clone() };
-                smtp(relay, &envelope, &mail, may_finish).await
+        match &*target {
+            Target::Smtp(relay) => {
+                let envelope = Envelope { from: letter.from.to_string(), to: delivery.to.clone() };
+                smtp(relay, &envelope, letter.from.domain(), &letter.bytes, may_finish).await
             }
-            Target::Folder { folder, .. } => match into_folder(folder, delivery, &mail).await {
+            Target::Folder(folder) => match into_folder(folder, delivery, &letter.bytes).await {
                 Ok(()) => Outcome::Delivered { queue_id: None },
                 Err(error) => {
                     let message = format!("The mail folder cannot be written: {}.", error.kind());
@@ -80,7 +97,8 @@ impl Mailer {
 
     /// Closes connections that nobody used for a while.
     pub async fn tidy(&self) {
-        let Some(Target::Smtp { relay, .. }) = &self.target else { return };
+        let target = self.target();
+        let Some(Target::Smtp(relay)) = target.as_deref() else { return };
         let stale: Vec<Connection> = {
             let mut idle = relay.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let (fresh, stale) = idle.drain(..).partition(|(_, since)| since.elapsed() < IDLE);
@@ -93,12 +111,12 @@ impl Mailer {
     }
 }
 
-async fn smtp(relay: &Relay, envelope: &Envelope, mail: &[u8], may_finish: impl Fn() -> bool) -> Outcome {
+async fn smtp(relay: &Relay, envelope: &Envelope, hello: &str, mail: &[u8], may_finish: impl Fn() -> bool) -> Outcome {
     loop {
         let kept = relay.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (mut connection, reused) = match kept {
             Some((connection, since)) if since.elapsed() < IDLE => (connection, true),
-            _ => match Connection::open(&relay.endpoint, &relay.gate).await {
+            _ => match Connection::open(&relay.endpoint, &relay.gate, hello).await {
                 Ok(connection) => (connection, false),
                 Err((stage, failure)) => {
                     tracing::debug!(?stage, ?failure, "no connection to the relay");

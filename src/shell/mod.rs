@@ -17,6 +17,8 @@ pub mod metrics;
 pub mod observe;
 pub mod queue;
 pub mod relay;
+pub mod relays;
+pub mod rights;
 pub mod smtp;
 pub mod status;
 pub mod table;
@@ -40,10 +42,8 @@ pub struct Context {
     pub queue: queue::Queue,
     /// When to look again.
     pub alarm: alarm::Alarm,
-    /// Places at the relay.
-    pub relay: relay::Relay,
-    /// Delivers letters.
-    pub mailer: mailer::Mailer,
+    /// Relays: the operator's and those of portals.
+    pub relays: relays::Relays,
     /// Keys that sign and verify links.
     pub keys: link::Keys,
     /// Tells the story to `kubectl describe`.
@@ -81,7 +81,8 @@ impl Context {
     /// Everything that is known, and what cannot be read.
     pub fn all_keys(&self) -> Vec<Key> {
         let tables = self.world.look();
-        let mut keys = tables.tenants.keys(KindId::Tenant);
+        let mut keys = tables.portals.keys(KindId::Portal);
+        keys.extend(tables.tenants.keys(KindId::Tenant));
         keys.extend(tables.users.keys(KindId::PortalUser));
         keys.extend(tables.groups.keys(KindId::Group));
         keys.extend(tables.invitations.keys(KindId::Invitation));

@@ -1,17 +1,20 @@
 //! The look at the world: rows and indexes become what a plan takes. It judges nothing.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::table::Mark;
 use super::world::Tables;
-use crate::api::{AccountState, Group, Invitation, PortalUser, Tenant, UserCounts, WorkloadRef};
-use crate::plan::access::{self, GroupRoles};
+use crate::api::{
+    AccountState, FirstUser, Group, Invitation, Portal, PortalUser, Tenant, TenantType, UserCounts, WorkloadRef,
+};
 use crate::plan::address::Address;
 use crate::plan::invitation::{self as inv, Found, Place, needs_seat};
-use crate::plan::{group, portal_user as usr, tenant as ten};
+use crate::plan::roles::Catalogue;
+use crate::plan::{group, portal, portal_user as usr, tenant as ten};
 
 fn ns(object: &impl ResourceExt) -> String {
     object.namespace().unwrap_or_default()
@@ -35,54 +38,6 @@ impl Tables {
         accounts
     }
 
-    fn group_roles(&self, namespace: &str, tenant: &str, names: &[String]) -> (Vec<GroupRoles>, Vec<String>) {
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for name in names {
-            match self.groups.get(namespace, name).filter(|g| g.spec.tenant_ref.name == tenant) {
-                Some(group) => known.push(GroupRoles {
-                    name: name.clone(),
-                    roles: group.spec.roles.clone(),
-                    grants: group.spec.grants.clone(),
-                }),
-                None => unknown.push(name.clone()),
-            }
-        }
-        (known, unknown)
-    }
-
-    fn first_user(&self, namespace: &str, tenant: &str) -> Option<String> {
-        self.tenant_of(namespace, tenant)?.status.as_ref()?.first_user.clone()
-    }
-
-    fn holdings(&self, user: &PortalUser) -> Vec<access::Holding> {
-        let (ns, tenant) = (ns(user), &user.spec.tenant_ref.name);
-        let (groups, _) = self.group_roles(&ns, tenant, &user.spec.groups);
-        let first = self.first_user(&ns, tenant).as_deref() == Some(user.name_any().as_str());
-        access::holdings(&user.spec.roles, &user.spec.grants, &groups, first)
-    }
-
-    /// Users of a tenant who may hold a role in the whole tenant: by name, by group, or as the first.
-    pub fn candidates(&self, namespace: &str, tenant: &str, role: &str) -> Vec<&PortalUser> {
-        let mark = Mark::Role(namespace.to_owned(), tenant.to_owned(), role.to_owned());
-        let mut users: BTreeMap<String, &PortalUser> = BTreeMap::new();
-        let by_group = self.groups.marked(&mark).flat_map(|group| {
-            self.users.marked(&Mark::Group(namespace.to_owned(), tenant.to_owned(), group.name_any()))
-        });
-        let first = self.first_user(namespace, tenant).and_then(|name| self.users.get(namespace, &name));
-        for user in self.users.marked(&mark).chain(by_group).chain(first) {
-            if user.spec.tenant_ref.name == tenant {
-                users.insert(user.name_any(), user);
-            }
-        }
-        users.into_values().collect()
-    }
-
-    fn holds(&self, user: &PortalUser, role: &str) -> bool {
-        user.spec.state == AccountState::Active
-            && usr::is_registered(user)
-            && self.holdings(user).iter().any(|h| h.scope == "/" && h.role == role)
-    }
-
     /// What one invitation sees.
     pub fn invitation_seen(&self, me: &Invitation, place: Place, now: Timestamp) -> inv::Seen {
         let (ns, spec) = (ns(me), &me.spec);
@@ -91,16 +46,23 @@ impl Tables {
         let address = Address::parse(&spec.email);
         let account = address.as_ref().and_then(|a| self.accounts(&ns, tenant_name, a).into_iter().next());
         let roles = spec.roles.iter().chain(spec.grants.iter().flat_map(|g| &g.roles));
+        let portal = tenant.and_then(|t| self.portal_of(t));
+        let defaults = portal::defaults(portal);
+        let catalogue = tenant.map(|t| self.catalogue(t)).unwrap_or_default();
+        let (groups, unknown_groups) = self.group_roles(&ns, tenant_name, &catalogue, &spec.groups);
         inv::Seen {
             settings: self.settings.clone(),
             place,
             tenant: tenant.map(|tenant| inv::TenantSeen {
                 display_name: ten::display_name(tenant),
                 active: tenant.spec.portal_active,
-                missing_portal: tenant.spec.portal_ref.as_ref().map(|portal| portal.name.clone()),
-                expires_after: tenant.spec.invitations.as_ref().and_then(|i| Some(i.expires_after.as_ref()?.length())),
+                missing_portal: self.missing_portal(tenant),
+                expires_after: expires_after(tenant).or(defaults.expires_after),
+                delivery: defaults.delivery,
                 allowed_domains: allowed_domains(tenant),
-                locale: tenant.spec.locale.clone(),
+                locale: tenant.spec.locale.clone().or(defaults.locale),
+                post: self.post(portal),
+                catalogue: catalogue.clone(),
             }),
             account: account.map(|user| inv::AccountSeen {
                 name: user.name_any(),
@@ -114,11 +76,15 @@ impl Tables {
                 None => Found::NotNamed,
                 Some(home) => match self.tenant_of(&ns, &home.name) {
                     None => Found::Missing(home.name.clone()),
-                    Some(home) => Found::Here(inv::HomeSeen { allowed_domains: allowed_domains(home) }),
+                    Some(home) => Found::Here(inv::HomeSeen {
+                        linked: tenant.is_some_and(|t| is_partner(t, home)),
+                        allowed_domains: allowed_domains(home),
+                    }),
                 },
             },
-            unknown_roles: roles.filter(|role| access::role(role).is_none()).cloned().collect(),
-            unknown_groups: self.group_roles(&ns, tenant_name, &spec.groups).1,
+            unknown_roles: roles.filter(|role| catalogue.role(role).is_none()).cloned().collect(),
+            groups,
+            unknown_groups,
             seats: self.seats(me, &ns, tenant, address.as_ref(), now),
         }
     }
@@ -131,7 +97,7 @@ impl Tables {
         let display_name = names.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
         Found::Here(inv::InviterSeen {
             display_name: if display_name.trim().is_empty() { user.spec.email.clone() } else { display_name },
-            assignable: access::assignable(&self.holdings(user)),
+            rights: self.rights(user, &[]),
         })
     }
 
@@ -211,7 +177,9 @@ impl Tables {
         let (ns, name, spec) = (ns(me), me.name_any(), &me.spec);
         let tenant_name = &spec.tenant_ref.name;
         let tenant = self.tenant_of(&ns, tenant_name);
-        let (groups, unknown_groups) = self.group_roles(&ns, tenant_name, &spec.groups);
+        let seen = tenant.map(|t| self.user_tenant(t));
+        let catalogue = seen.as_ref().map(|t| t.catalogue.clone()).unwrap_or_default();
+        let (groups, unknown_groups) = self.group_roles(&ns, tenant_name, &catalogue, &spec.groups);
         let address = Address::parse(&spec.email);
         let accounts = address.as_ref().map(|a| self.accounts(&ns, tenant_name, a)).unwrap_or_default();
         let before = accounts.first().filter(|first| first.name_any() != name);
@@ -220,18 +188,11 @@ impl Tables {
             let mark = Mark::Address(ns.clone(), tenant_name.clone(), a.canonical().to_owned());
             self.invitations.marked(&mark).any(|i| is_invited(i))
         });
-        let roles = access::BUILT_IN.iter().filter(|r| r.at_least_one).map(|r| r.name);
-        let no_other = |role: &&str| {
-            !self.candidates(&ns, tenant_name, role).iter().any(|u| u.name_any() != name && self.holds(u, role))
-        };
+        let (kept, held_by_no_other) = tenant.map(|t| self.kept_and_alone(me, t)).unwrap_or_default();
+        let works_for_others = seen.as_ref().is_some_and(|t| t.is_partner);
         usr::Seen {
             settings: self.settings.clone(),
-            tenant: tenant.map(|tenant| usr::TenantSeen {
-                active: tenant.spec.portal_active,
-                missing_portal: tenant.spec.portal_ref.as_ref().map(|portal| portal.name.clone()),
-                ceiling: tenant.spec.ceiling.as_ref().map(|c| c.permissions.clone()),
-                first_user: tenant.status.as_ref().and_then(|s| s.first_user.clone()),
-            }),
+            tenant: seen,
             stands_before: before
                 .map(|user| usr::Sibling { name: user.name_any(), registered: usr::is_registered(user) }),
             replaces: replaces.into_iter().find_map(|user| usr::registration(user)),
@@ -240,8 +201,17 @@ impl Tables {
             child: self.invitations.get(&ns, &usr::child_name(&name)).map(|i| (**i).clone()),
             unknown_groups,
             groups,
-            home: spec.home_tenant_ref.as_ref().is_none_or(|home| self.tenant_of(&ns, &home.name).is_some()),
-            held_by_no_other: roles.filter(no_other).map(str::to_owned).collect(),
+            home: spec.home_tenant_ref.as_ref().map_or(usr::Home::NotNamed, |home| {
+                match (self.tenant_of(&ns, &home.name), tenant) {
+                    (None, _) => usr::Home::Missing,
+                    (Some(home), Some(tenant)) if !is_partner(tenant, home) => usr::Home::NotLinked,
+                    (Some(home), _) if !home.spec.portal_active => usr::Home::Inactive,
+                    (Some(_), _) => usr::Home::Partner,
+                }
+            }),
+            kept,
+            held_by_no_other,
+            customers: tenant.filter(|_| works_for_others).map_or(0, |t| self.customers_of(t)),
         }
     }
 
@@ -261,13 +231,21 @@ impl Tables {
 
     /// What one group sees.
     pub fn group_seen(&self, me: &Group) -> group::Seen {
-        let (ns, tenant) = (ns(me), &me.spec.tenant_ref.name);
-        let mark = Mark::Group(ns.clone(), tenant.clone(), me.name_any());
+        let (ns, tenant, name) = (ns(me), &me.spec.tenant_ref.name, me.name_any());
+        // Users name a built-in group without its tenant.
+        let built_in = name.strip_prefix(tenant.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        let mark = Mark::Group(ns.clone(), tenant.clone(), built_in.unwrap_or(&name).to_owned());
         let members = self.users.marked(&mark).filter(|u| u.spec.state != AccountState::Deleted).count();
         group::Seen {
-            tenant: self.tenant_of(&ns, tenant).is_some(),
+            catalogue: self.tenant_of(&ns, tenant).map(|t| self.catalogue(t)),
             members: i64::try_from(members).unwrap_or(i64::MAX),
         }
+    }
+
+    /// What one portal sees.
+    pub fn portal_seen(&self, me: &Portal) -> portal::Seen {
+        let tenants = self.tenants.marked(&Mark::Portal(ns(me), me.name_any())).count();
+        portal::Seen { tenants: i64::try_from(tenants).unwrap_or(i64::MAX), post: self.post(Some(me)) }
     }
 
     /// What one tenant sees.
@@ -275,18 +253,12 @@ impl Tables {
         let (ns, name) = (ns(me), me.name_any());
         let mark = Mark::Tenant(ns.clone(), name.clone());
         let mut registered = HashSet::new();
-        let mut first: Option<(Timestamp, String)> = None;
-        let declared = self.declares_first_user(&ns, &name, &mark);
+        let catalogue = self.catalogue(me);
         let mut suspended = 0;
         for user in self.users.marked(&mark).filter(|u| u.spec.state != AccountState::Deleted && usr::is_registered(u))
         {
             registered.extend(Address::parse(&user.spec.email).map(|a| a.canonical().to_owned()));
             suspended += i64::from(user.spec.state == AccountState::Suspended);
-            let stands = declared.is_empty() || declared.contains(&user.name_any());
-            if let Some(registration) = usr::registration(user).filter(|_| stands) {
-                let candidate = (registration.time.0, user.name_any());
-                first = Some(first.map_or(candidate.clone(), |first| first.min(candidate)));
-            }
         }
         let invited: HashSet<String> = self
             .invitations
@@ -296,23 +268,24 @@ impl Tables {
             .filter(|address| !registered.contains(address))
             .collect();
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let without_holder = access::BUILT_IN
-            .iter()
-            .filter(|r| r.at_least_one)
-            .find(|r| !self.candidates(&ns, &name, r.name).iter().any(|u| self.holds(u, r.name)));
+        let portal = self.portal_of(me);
         let contact = me.spec.contact_person_ref.as_ref();
         ten::Seen {
             settings: self.settings.clone(),
             place,
-            missing_portal: me.spec.portal_ref.as_ref().map(|portal| portal.name.clone()),
+            missing_portal: self.missing_portal(me),
             users: UserCounts {
                 registered: count(registered.len()),
                 invited: count(invited.len()),
                 suspended,
                 limit: me.spec.user_limit,
             },
-            role_without_holder: without_holder.map(|r| r.name.to_owned()),
-            first_registered: first.map(|(_, name)| name),
+            holders: catalogue.at_least_one().map(|r| (r.name.clone(), self.holder(me, &r.name))).collect(),
+            first_user: self.first_user(me, &mark, &catalogue),
+            groups: self.reserved_groups(&ns, &name),
+            post: self.post(portal),
+            portal_url: portal.and_then(|p| p.spec.url.clone()),
+            catalogue,
             contact_person_exists: contact
                 .is_none_or(|c| self.users.get(&ns, &c.name).is_some_and(|u| u.spec.tenant_ref.name == name)),
             workloads: ten::known_workloads(me)
@@ -322,18 +295,42 @@ impl Tables {
         }
     }
 
+    /// Who is a tenant's first user if nobody was recorded: who was added first, or who registered first.
+    fn first_user(&self, me: &Tenant, mark: &Mark, catalogue: &Catalogue) -> Option<String> {
+        let users = self.users.marked(mark).filter(|u| u.spec.state == AccountState::Active);
+        if catalogue.first_user() == FirstUser::Added {
+            let since = |u: &&Arc<PortalUser>| (u.metadata.creation_timestamp.as_ref().map(|t| t.0), u.name_any());
+            return users.min_by_key(since).map(|u| u.name_any());
+        }
+        let declared = self.declares_first_user(me, mark, catalogue);
+        let stands = |u: &&Arc<PortalUser>| declared.is_empty() || declared.contains(&u.name_any());
+        let registered = users.filter(|u| usr::is_registered(u)).filter(stands);
+        registered.min_by_key(|u| (usr::registration(u).map(|r| r.time.0), u.name_any())).map(|u| u.name_any())
+    }
+
     /// Accounts, and openly invited addresses, that name a role which falls to the first user. Where there are some, the
     /// first user is one of them: else a viewer who is quicker than the declared owner would become owner.
-    fn declares_first_user(&self, ns: &str, tenant: &str, mark: &Mark) -> HashSet<String> {
-        let roles = || access::BUILT_IN.iter().filter(|r| r.first_user);
-        let users = roles().flat_map(|role| self.candidates(ns, tenant, role.name));
+    fn declares_first_user(&self, me: &Tenant, mark: &Mark, catalogue: &Catalogue) -> HashSet<String> {
+        let users = catalogue.of_first_user().flat_map(|role| self.candidates(me, &role.name));
         let users = users.filter(|u| u.spec.state == AccountState::Active).map(|u| u.name_any());
         let invited = self.invitations.marked(mark).filter(|i| {
             let waits = i.status.as_ref().is_none_or(|s| s.accepted_time.is_none() && s.declined_time.is_none());
-            waits && !i.spec.revoked && i.spec.roles.iter().any(|name| roles().any(|r| r.name == name))
+            waits
+                && !i.spec.revoked
+                && i.spec.roles.iter().any(|name| catalogue.of_first_user().any(|r| r.name == *name))
         });
         // Nobody's name: it only says that somebody is declared.
         users.chain(invited.map(|_| String::new())).collect()
+    }
+
+    /// Groups of a tenant whose names are reserved for its built-in ones, by the part behind the dot.
+    fn reserved_groups(&self, ns: &str, tenant: &str) -> BTreeMap<String, Group> {
+        let groups = self.groups.marked(&Mark::Tenant(ns.to_owned(), tenant.to_owned()));
+        let reserved = |g: &Arc<Group>| {
+            let name = g.name_any();
+            Some((name.strip_prefix(tenant)?.strip_prefix('.')?.to_owned(), (**g).clone()))
+        };
+        groups.filter_map(reserved).collect()
     }
 
     fn workload_seen(&self, me: &Tenant, ns: &str, workload: WorkloadRef) -> ten::WorkloadSeen {
@@ -354,6 +351,16 @@ impl Tables {
 /// Whether an invitation is open by what was recorded: expiry is recorded too, and its record brings a new look.
 fn is_invited(invitation: &Invitation) -> bool {
     invitation.status.as_ref().is_some_and(|status| needs_seat(&invitation.spec, status, Timestamp::MIN))
+}
+
+/// Whether a tenant lists another one, which is a partner, among those whose staff may work there.
+fn is_partner(tenant: &Tenant, home: &Tenant) -> bool {
+    let name = home.name_any();
+    home.spec.type_ == TenantType::Partner && tenant.spec.partner_refs.iter().any(|partner| partner.name == name)
+}
+
+fn expires_after(tenant: &Tenant) -> Option<SignedDuration> {
+    Some(tenant.spec.invitations.as_ref()?.expires_after.as_ref()?.length())
 }
 
 fn allowed_domains(tenant: &Tenant) -> Option<Vec<String>> {

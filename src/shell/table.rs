@@ -13,6 +13,8 @@ use crate::api::WorkloadRef;
 /// The kinds that are reconciled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KindId {
+    /// Portal.
+    Portal,
     /// Tenant.
     Tenant,
     /// PortalUser.
@@ -25,11 +27,13 @@ pub enum KindId {
 
 impl KindId {
     /// All of them.
-    pub const ALL: [KindId; 4] = [KindId::Tenant, KindId::PortalUser, KindId::Group, KindId::Invitation];
+    pub const ALL: [KindId; 5] =
+        [KindId::Portal, KindId::Tenant, KindId::PortalUser, KindId::Group, KindId::Invitation];
 
     /// Its word for logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
+            KindId::Portal => "Portal",
             KindId::Tenant => "Tenant",
             KindId::PortalUser => "PortalUser",
             KindId::Group => "Group",
@@ -65,13 +69,19 @@ impl fmt::Debug for Key {
 /// What a row can be found by. Names are those of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mark {
+    /// Is a tenant of this portal.
+    Portal(String, String),
+    /// Is a tenant that lists this partner.
+    Partner(String, String),
+    /// Mails by the relay of this Secret.
+    Relay(String, String),
     /// Belongs to this tenant.
     Tenant(String, String),
     /// Belongs to this tenant and this canonical address.
     Address(String, String, String),
     /// Names this group of this tenant.
     Group(String, String, String),
-    /// Names this role, of this tenant.
+    /// Names this role, of this tenant, or held it when it was last looked at.
     Role(String, String, String),
     /// Names this partner as home.
     Home(String, String),

@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::kinds::Kind;
+use super::rights::Catalogues;
 use super::table::{Change, Key, KindId, Name, Table, name_of};
-use crate::api::{Group, Invitation, PortalUser, Tenant, WorkloadRef};
+use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::Settings;
+use crate::plan::portal::RelaySecret;
 
 /// Everything that plans look at, behind one lock. Nothing is awaited while it is held; a look takes microseconds.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub struct World {
 /// The tables.
 #[derive(Debug)]
 pub struct Tables {
+    /// Portals.
+    pub portals: Table<Portal>,
     /// Tenants.
     pub tenants: Table<Tenant>,
     /// Accounts.
@@ -25,6 +29,10 @@ pub struct Tables {
     pub groups: Table<Group>,
     /// Invitations.
     pub invitations: Table<Invitation>,
+    /// The roles of portals, as the planner asks for them.
+    pub catalogues: Catalogues,
+    /// What is known of Secrets with portals' relays, by namespace and name.
+    pub relays: HashMap<Name, RelaySecret>,
     /// Workloads that tenants list.
     pub workloads: HashMap<(String, WorkloadRef), Workload>,
     /// Objects that passed the schema and cannot be read: why.
@@ -57,10 +65,13 @@ impl World {
     pub fn new(settings: Settings) -> Self {
         World {
             tables: Mutex::new(Tables {
+                portals: Table::default(),
                 tenants: Table::default(),
                 users: Table::default(),
                 groups: Table::default(),
                 invitations: Table::default(),
+                catalogues: Catalogues::default(),
+                relays: HashMap::new(),
                 workloads: HashMap::new(),
                 unreadable: HashMap::new(),
                 claimed: HashSet::new(),

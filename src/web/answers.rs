@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 
 use super::guard::{self, Limiter};
 use super::problem::{self, Problem};
-use crate::api::{AccountRef, AccountState, Invitation, PortalUser, Tenant};
+use crate::api::{AccountRef, AccountState, Invitation, Portal, PortalUser, Tenant};
 use crate::plan::address::Address;
 use crate::plan::invitation::{self, Answer, Found, Place, account};
 use crate::plan::{Fact, portal_user, tenant as tenants};
@@ -70,6 +70,8 @@ impl Api {
 struct Live {
     invitation: Invitation,
     tenant: Tenant,
+    /// The Portal that the tenant names, as it is known here: its texts and addresses may be a moment old.
+    portal: Option<Arc<Portal>>,
 }
 
 async fn live(ctx: &Shared, claim: &Claim) -> Result<Option<Live>, Error> {
@@ -80,7 +82,11 @@ async fn live(ctx: &Shared, claim: &Claim) -> Result<Option<Live>, Error> {
     let tenants: KubeApi<Tenant> = KubeApi::namespaced(ctx.client.clone(), &claim.namespace);
     let tenant = call("read a Tenant", tenants.get_opt(&invitation.spec.tenant_ref.name)).await?;
     let tenant = tenant.filter(|t| t.meta().deletion_timestamp.is_none());
-    Ok(tenant.map(|tenant| Live { invitation, tenant }))
+    Ok(tenant.map(|tenant| {
+        let named = tenant.spec.portal_ref.as_ref();
+        let portal = named.and_then(|p| ctx.world.look().portals.get(&claim.namespace, &p.name).cloned());
+        Live { invitation, tenant, portal }
+    }))
 }
 
 impl Live {
@@ -91,11 +97,24 @@ impl Live {
 
     /// Whether the portal takes anybody: it is on, and the Portal that it names exists.
     fn is_active(&self) -> bool {
-        self.tenant.spec.portal_active && self.tenant.spec.portal_ref.is_none()
+        self.tenant.spec.portal_active && (self.tenant.spec.portal_ref.is_none() || self.portal.is_some())
+    }
+
+    /// Where an accepted person goes on: to the portal's sign-up, else to the tenant's address, else to the portal's.
+    fn onward(&self) -> Option<String> {
+        let portal = self.portal.as_ref().map(|p| &p.spec);
+        let own = || self.tenant.spec.url.clone();
+        portal.and_then(|p| p.sign_up_url.clone()).or_else(own).or_else(|| portal.and_then(|p| p.url.clone()))
+    }
+
+    /// The product's name for people.
+    fn product(&self) -> String {
+        let named = self.portal.as_ref().and_then(|p| p.spec.display_name.clone());
+        named.unwrap_or_else(|| tenants::display_name(&self.tenant))
     }
 
     fn accepted(&self) -> Json<Value> {
-        Json(json!({ "state": "Accepted", "continueURL": self.tenant.spec.url }))
+        Json(json!({ "state": "Accepted", "continueURL": self.onward() }))
     }
 }
 
@@ -166,7 +185,7 @@ pub(super) async fn inspect(
             let spec = &live.invitation.spec;
             return Ok(Json(Inspection {
                 expiration_time: Some(until),
-                portal: Some(tenants::display_name(&live.tenant)),
+                portal: Some(live.product()),
                 tenant: Some(tenants::display_name(&live.tenant)),
                 email: Some(spec.email.clone()),
                 given_name: spec.given_name.clone(),
@@ -186,7 +205,7 @@ pub(super) async fn inspect(
         Answer::Superseded => "Superseded",
         Answer::Expired => "Expired",
     };
-    let continue_url = live.tenant.spec.url.clone().filter(|_| state == "Accepted");
+    let continue_url = live.onward().filter(|_| state == "Accepted");
     // Whom to ask is no personal data of the invited person, and the way out for who cannot use the link.
     Ok(Json(Inspection { contact, continue_url, ..Inspection::state(state) }))
 }

@@ -24,11 +24,11 @@ pub(super) async fn ready(State(ctx): State<Shared>) -> Response {
 
 /// Metrics in the OpenMetrics format.
 pub(super) async fn metrics(State(ctx): State<Shared>) -> Response {
-    let (_, relay_waiting) = ctx.relay.load();
+    let relays = ctx.relays.all();
     let reading = Reading {
         queue: ctx.queue.len(),
-        relay_well: ctx.relay.is_well(),
-        relay_waiting,
+        relay_well: relays.iter().all(|post| post.relay.is_well()),
+        relay_waiting: relays.iter().map(|post| post.relay.load().1).sum(),
         leading: ctx.lead.holds(),
         now: ctx.clock.now().as_second(),
         invitations: invitations(&ctx),

@@ -28,7 +28,7 @@ async fn ask(ns: &Namespace, request: hyper::http::request::Builder, body: &Valu
 #[tokio::test]
 async fn the_crds_are_established_without_a_warning() {
     let Some(ns) = Namespace::new("crds").await else { return };
-    assert_eq!(crds().len(), 4);
+    assert_eq!(crds().len(), 5);
     for crd in crds() {
         let name = crd["metadata"]["name"].as_str().expect("a name");
         let path = format!(
@@ -256,11 +256,11 @@ async fn kubectl_knows_short_names_the_category_and_every_field() {
         ns.apply(&example).await;
     }
     assert!(kubectl(&["get", "pinv"]).await.contains("grace@acme.example"));
-    for short in ["ptenant", "pu", "pgroup"] {
+    for short in ["pportal", "ptenant", "pu", "pgroup"] {
         kubectl(&["get", short]).await;
     }
     let names = kubectl(&["get", "portal-operator", "-o", "name"]).await;
-    assert_eq!(names.lines().count(), 4, "{names}");
+    assert_eq!(names.lines().count(), 5, "{names}");
     // The API server publishes a schema some seconds after it serves the objects.
     let explain = || try_kubectl(&["explain", "pu.spec.invitation.sendAt"]);
     let explained = until("the schema to be published", PATIENCE, explain).await;

@@ -5,6 +5,39 @@ use serde_json::Value;
 use crate::support::cluster::Manifest;
 
 const ALL: &str = r#"
+kind: Portal
+metadata: {name: acme-portal}
+spec:
+  displayName: Acme Customer Portal
+  url: https://portal.example.com
+  invitationURL: https://invite.portal.example.com
+  signUpURL: https://login.portal.example.com/register
+  passwordResetURL: https://login.portal.example.com/reset
+  locale: en
+  invitations: {expiresAfter: 24h, delivery: Email}
+  mail:
+    from: Acme Portal <portal@example.com>
+    replyTo: help@example.com
+    smtpSecretRef: {name: relay}
+    hold: false
+  permissions:
+  - {name: devices.write, title: Move devices, requires: [devices.read]}
+  - {name: devices.read}
+  roles:
+  - name: super-admin
+    title: Super Administrator
+    permissions: ["*"]
+    scoped: Never
+    exclusiveSet: system
+    requires: [member]
+    assignableBy: [super-admin]
+    atLeastOne: true
+    firstUser: Registered
+    builtInGroup: administrators
+    partnerOnly: false
+    actsAs: member
+  - {name: member, permissions: [devices.*]}
+---
 kind: Tenant
 metadata: {name: acme}
 spec:

@@ -13,14 +13,10 @@ use crate::plan::portal_user::label_of;
 pub fn account(invitation: &Invitation, seen: &Seen) -> Option<PortalUser> {
     let spec = &invitation.spec;
     let address = Address::parse(&spec.email)?;
-    let may = |role: &String| match &seen.inviter {
-        Found::Here(inviter) => inviter.assignable.contains(role),
-        Found::NotNamed => true,
-        Found::Missing(_) => false,
-    };
+    let may = |role: &String, scope: &str| may_give(seen, role, scope);
     let grant = |grant: &Grant| Grant {
         scope: grant.scope.clone(),
-        roles: grant.roles.iter().filter(|role| may(role)).cloned().collect(),
+        roles: grant.roles.iter().filter(|role| may(role, &grant.scope)).cloned().collect(),
     };
     let name = account_name(&spec.tenant_ref.name, &address);
     let mut user = PortalUser::new(
@@ -32,8 +28,8 @@ pub fn account(invitation: &Invitation, seen: &Seen) -> Option<PortalUser> {
             family_name: spec.family_name.clone(),
             phone: spec.phone.clone(),
             locale: spec.locale.clone(),
-            roles: spec.roles.iter().filter(|role| may(role)).cloned().collect(),
-            groups: spec.groups.clone(),
+            roles: spec.roles.iter().filter(|role| may(role, "/")).cloned().collect(),
+            groups: spec.groups.iter().filter(|group| may_add_to(seen, group)).cloned().collect(),
             grants: spec.grants.iter().map(grant).filter(|g| !g.roles.is_empty()).collect(),
             home_tenant_ref: spec.home_tenant_ref.clone(),
             invitation: None,
@@ -47,6 +43,40 @@ pub fn account(invitation: &Invitation, seen: &Seen) -> Option<PortalUser> {
         ..ObjectMeta::default()
     };
     Some(user)
+}
+
+/// Whether whoever invites may give this role on this branch. Without an inviter the YAML itself gives it.
+fn may_give(seen: &Seen, role: &str, scope: &str) -> bool {
+    match (&seen.inviter, &seen.tenant) {
+        (Found::Here(inviter), Some(tenant)) => inviter.rights.may_assign(&tenant.catalogue, role, scope),
+        (Found::NotNamed, _) => true,
+        (Found::Missing(_), _) | (_, None) => false,
+    }
+}
+
+/// Whether whoever invites may add somebody to this group: its roles are given thereby.
+fn may_add_to(seen: &Seen, group: &str) -> bool {
+    if seen.inviter == Found::NotNamed {
+        return true;
+    }
+    let Some(group) = seen.groups.iter().find(|g| g.name == group) else { return false };
+    group.roles.iter().all(|role| may_give(seen, role, "/"))
+        && group.grants.iter().all(|grant| grant.roles.iter().all(|role| may_give(seen, role, &grant.scope)))
+}
+
+/// Roles and groups of this invitation that whoever invites may not give: they are withheld.
+pub(super) fn withheld(invitation: &Invitation, seen: &Seen) -> Vec<String> {
+    let spec = &invitation.spec;
+    if !matches!(seen.inviter, Found::Here(_)) {
+        return Vec::new();
+    }
+    let roles = spec.roles.iter().filter(|role| !may_give(seen, role, "/")).map(|role| format!("role {role:?}"));
+    let grants = spec.grants.iter().flat_map(|grant| {
+        let refused = grant.roles.iter().filter(|role| !may_give(seen, role, &grant.scope));
+        refused.map(|role| format!("role {role:?} on {}", grant.scope))
+    });
+    let groups = spec.groups.iter().filter(|group| !may_add_to(seen, group)).map(|group| format!("group {group:?}"));
+    roles.chain(grants).chain(groups).collect()
 }
 
 /// `<tenant>.<address slug>-<hash of tenant and address>`.

@@ -87,6 +87,12 @@ pub(super) fn unresolved(spec: &InvitationSpec, seen: &Seen) -> Option<Hold> {
             let message = format!("homeTenantRef names the Tenant {home:?}, which does not exist in this namespace.");
             return Hold::mend(Reason::ReferenceNotFound, message);
         }
+        Found::Here(home) if !home.linked => {
+            let home = spec.home_tenant_ref.as_ref().map_or("", |home| home.name.as_str());
+            let message =
+                format!("Tenant {name:?} does not list {home:?} in partnerRefs: its staff may not work there.");
+            return Hold::mend(Reason::PartnerNotLinked, message);
+        }
         Found::Here(home) => home.allowed_domains.as_ref(),
         Found::NotNamed => tenant.allowed_domains.as_ref(),
     };
@@ -140,14 +146,12 @@ fn not_equipped(spec: &InvitationSpec, seen: &Seen) -> Option<Hold> {
     if seen.settings.signing_key.is_none() {
         return Hold::mend(Reason::KeyMissing, "The Secret with the keys that sign links cannot be read.");
     }
-    if channel(spec) == Channel::Secret {
+    if channel(spec, seen) == Channel::Secret {
         return None;
     }
-    if !seen.settings.has_relay {
-        return Hold::mend(Reason::NoRelay, "The operator was started without --mail-url: it has no relay to send by.");
+    let post = &seen.tenant.as_ref()?.post;
+    if let Some((reason, message)) = &post.trouble {
+        return Hold::mend(*reason, message.clone());
     }
-    if seen.settings.hold {
-        return Hold::fine(Reason::Held, "The operator holds all mail back (--hold-mail).");
-    }
-    None
+    post.held.as_ref().and_then(|message| Hold::fine(Reason::Held, message.clone()))
 }

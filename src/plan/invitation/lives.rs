@@ -121,6 +121,7 @@ impl Story {
                 settings.me = Me { identity: if same { "me" } else { "other" }.into(), elected };
             }
         }
+        mail_as_set_up(&mut self.seen);
     }
 
     /// Plans, writes and performs until nothing is left, every mail being delivered. None: it never rests.

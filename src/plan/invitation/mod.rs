@@ -27,8 +27,11 @@ pub use account::account;
 pub use hold::Hold;
 pub use standing::{Answer, Standing, answer, is_open, needs_seat, standing};
 
+use super::access::{GroupRoles, Rights};
 use super::dispatch::{self, Fresh, Next};
 use super::letter::{Letter, Occasion};
+use super::portal::Post;
+use super::roles::Catalogue;
 use super::{Channel, Delivery, Effect, Facts, Plan, Purpose, Settings, address::Address, earliest};
 use crate::api::condition::Reason;
 use crate::api::{AccountState, Attempt, Invitation, InvitationSpec, InvitationStatus};
@@ -52,6 +55,8 @@ pub struct Seen {
     pub home: Found<HomeSeen>,
     /// Names of roles that do not exist.
     pub unknown_roles: Vec<String>,
+    /// Groups that it names and that exist.
+    pub groups: Vec<GroupRoles>,
     /// Names of groups that do not exist in the tenant.
     pub unknown_groups: Vec<String>,
     /// Seats of the tenant, this address aside.
@@ -96,12 +101,18 @@ pub struct TenantSeen {
     pub active: bool,
     /// The name of the Portal that it names and that does not exist.
     pub missing_portal: Option<String>,
-    /// Life of its links.
+    /// Life of its links, by itself or its portal.
     pub expires_after: Option<SignedDuration>,
+    /// How its links travel, by its portal.
+    pub delivery: Option<crate::api::Delivery>,
     /// Domains that it invites.
     pub allowed_domains: Option<Vec<String>>,
-    /// Language.
+    /// Language, its own or its portal's.
     pub locale: Option<String>,
+    /// How its mail goes out.
+    pub post: Post,
+    /// Its portal's roles.
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// An account as an invitation sees it.
@@ -122,13 +133,15 @@ pub struct AccountSeen {
 pub struct InviterSeen {
     /// Name for people.
     pub display_name: String,
-    /// Roles that they may give to others.
-    pub assignable: Vec<String>,
+    /// What they may do, and thereby give to others.
+    pub rights: Rights,
 }
 
 /// The partner that employs an external user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HomeSeen {
+    /// Whether the tenant lists it as a partner.
+    pub linked: bool,
     /// Domains that the partner invites.
     pub allowed_domains: Option<Vec<String>>,
 }
@@ -165,7 +178,7 @@ pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp)
     let mut status = stored.clone();
     let mut effects = Vec::new();
 
-    record::facts(&mut status, facts, invitation);
+    record::facts(&mut status, facts, invitation, channel(spec, seen));
     record::time(&mut status, spec, now);
 
     let wanted = wanted(spec, &status, seen.account.as_ref(), now);
@@ -181,7 +194,7 @@ pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp)
     let mut relay = &Place::Free;
     let hold = match course {
         Course::Deliver(attempt) => {
-            let delivery = delivery(spec, seen, &attempt);
+            let delivery = delivery(invitation, seen, &attempt);
             status.attempt = Some(attempt);
             effects.extend(delivery.map(|d| Effect::Deliver(Box::new(d))));
             None
@@ -273,7 +286,7 @@ fn course(
     if let Some(hold) = hold::find(spec, status, seen, now) {
         return Course::Held(hold);
     }
-    if seen.place != Place::Free && channel(spec) == Channel::Relay {
+    if seen.place != Place::Free && channel(spec, seen) == Channel::Relay {
         return Course::Waits;
     }
     let expires_after = spec.expires_after.as_ref().map(|d| d.length());
@@ -284,7 +297,7 @@ fn course(
     let fresh = Fresh {
         uid,
         purpose: Purpose::Invitation,
-        mail_domain: &seen.settings.mail_domain,
+        mail_domain: seen.tenant.as_ref().map_or("", |t| t.post.domain.as_str()),
         key_id: seen.settings.signing_key.as_deref().unwrap_or_default(),
         expiration: earliest([now.checked_add(life).ok(), not_after]),
     };
@@ -295,16 +308,17 @@ fn course(
     }
 }
 
-/// How the link of this invitation travels.
-fn channel(spec: &InvitationSpec) -> Channel {
-    match spec.delivery.unwrap_or_default() {
+/// How the link of this invitation travels: as it says itself, else as its portal does.
+fn channel(spec: &InvitationSpec, seen: &Seen) -> Channel {
+    match spec.delivery.or_else(|| seen.tenant.as_ref()?.delivery).unwrap_or_default() {
         crate::api::Delivery::Email => Channel::Relay,
         crate::api::Delivery::Link => Channel::Secret,
     }
 }
 
 /// The delivery of this attempt, complete with its words.
-fn delivery(spec: &InvitationSpec, seen: &Seen, attempt: &Attempt) -> Option<Delivery> {
+fn delivery(invitation: &Invitation, seen: &Seen, attempt: &Attempt) -> Option<Delivery> {
+    let spec = &invitation.spec;
     let tenant = seen.tenant.as_ref()?;
     let address = Address::parse(&spec.email)?;
     let inviter = match &seen.inviter {
@@ -313,7 +327,11 @@ fn delivery(spec: &InvitationSpec, seen: &Seen, attempt: &Attempt) -> Option<Del
     };
     Some(Delivery {
         purpose: Purpose::Invitation,
-        channel: channel(spec),
+        channel: channel(spec, seen),
+        relay: tenant.post.relay.clone(),
+        from: tenant.post.from.clone().unwrap_or_default(),
+        reply_to: tenant.post.reply_to.clone(),
+        base: tenant.post.base.clone(),
         serial: attempt.serial,
         number: attempt.number,
         key_id: attempt.key_id.clone(),

@@ -149,7 +149,7 @@ proptest! {
         prop_assert!(spec.not_after.as_ref().is_none_or(|at| at.0 > story.now), "{acts:?}");
         prop_assert!(seen.account.as_ref().is_none_or(|a| !a.registered && a.state == AccountState::Active), "{acts:?}");
         prop_assert!(seen.stands_for_this.is_none() && seen.unknown_roles.is_empty(), "{acts:?}");
-        if plan.mails() {
+        if plan.mails_by().is_some() {
             prop_assert!(settings.has_relay && !settings.hold && seen.place == Place::Free, "{acts:?}");
         }
         // It is recorded first: with a write that changes something, for nothing else yields a fence.

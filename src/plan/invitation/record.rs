@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-use super::channel;
 use super::standing::{Answer, Standing, answer, on_its_way, standing};
 use crate::api::{Invitation, InvitationSpec, InvitationStatus, LocalRef, marks};
 use crate::plan::delivery::Outcome;
@@ -31,13 +30,13 @@ pub(super) fn declined_annotation(invitation: &Invitation, status: &InvitationSt
 
 /// Writes the facts of this turn into the status. A fact about a serial or try that is no longer the latest one
 /// changes nothing.
-pub(super) fn facts(status: &mut InvitationStatus, facts: &Facts, invitation: &Invitation) {
+pub(super) fn facts(status: &mut InvitationStatus, facts: &Facts, invitation: &Invitation, channel: Channel) {
     let uid = invitation.uid().unwrap_or_default();
     for fact in facts {
         match fact {
             Fact::Delivery { serial, number, outcome, at } => {
                 delivery(status, &uid, *serial, *number, outcome, *at);
-                if channel(&invitation.spec) == Channel::Secret && matches!(outcome, Outcome::Delivered { .. }) {
+                if channel == Channel::Secret && matches!(outcome, Outcome::Delivered { .. }) {
                     status.link_secret_ref = Some(LocalRef::to(format!("{}.link", invitation.name_any())));
                 }
             }

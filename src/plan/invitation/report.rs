@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::standing::{Standing, on_its_way, standing, state};
-use super::{Hold, Place, Seen, hold};
+use super::{Hold, Place, Seen, account, hold};
 use crate::api::condition::{Finding, Reason, Verdict, settle, types};
 use crate::api::{AttemptFailure, Invitation, InvitationStatus};
 use crate::plan::Effect;
@@ -149,7 +149,16 @@ fn open(invitation: &Invitation, seen: &Seen, until: Timestamp) -> Summary {
             stalled: false,
         };
     }
-    Summary::fine(Reason::Sent, format!("The link is out and can be used until {until}."))
+    let withheld = account::withheld(invitation, seen);
+    if withheld.is_empty() {
+        return Summary::fine(Reason::Sent, format!("The link is out and can be used until {until}."));
+    }
+    let by = invitation.spec.invited_by_ref.as_ref().map_or("", |by| by.name.as_str());
+    let message = format!(
+        "The link is out and can be used until {until}. {by:?} may not give, and acceptance will not: {}.",
+        withheld.join(", ")
+    );
+    Summary::fine(Reason::Sent, message)
 }
 
 fn delivered(status: &InvitationStatus, summary: &Summary) -> Finding {

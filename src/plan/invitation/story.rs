@@ -8,6 +8,7 @@ use crate::api::condition::types;
 use crate::api::{AccountRef, InvitationState};
 use crate::plan::Fact;
 use crate::plan::delivery::Outcome;
+use crate::plan::portal::{RelaySecret, post};
 use crate::plan::testing::{but, delivery, object, says, settings, t};
 
 /// One invitation, what it sees, and the time.
@@ -34,18 +35,29 @@ pub(super) fn invite() -> Story {
                 active: true,
                 missing_portal: None,
                 expires_after: None,
+                delivery: None,
                 allowed_domains: None,
                 locale: None,
+                post: post(&settings(), None, &RelaySecret::Unseen),
+                catalogue: Arc::new(Catalogue::built_in()),
             }),
             account: None,
             stands_for_this: None,
             inviter: Found::NotNamed,
             home: Found::NotNamed,
             unknown_roles: Vec::new(),
+            groups: vec![GroupRoles { name: "crew".into(), roles: vec!["viewer".into()], grants: Vec::new() }],
             unknown_groups: Vec::new(),
             seats: Seats::default(),
         },
         now: t(0),
+    }
+}
+
+/// Mail of the tenant goes out as the operator's settings have it.
+pub(super) fn mail_as_set_up(seen: &mut Seen) {
+    if let Some(tenant) = &mut seen.tenant {
+        tenant.post = post(&seen.settings, None, &RelaySecret::Unseen);
     }
 }
 
@@ -90,7 +102,10 @@ impl Story {
 
     /// In an operator whose settings differ so.
     pub fn set_up(self, change: impl FnOnce(&mut Settings)) -> Self {
-        self.seeing(|seen| change(Arc::make_mut(&mut seen.settings)))
+        self.seeing(|seen| {
+            change(Arc::make_mut(&mut seen.settings));
+            mail_as_set_up(seen);
+        })
     }
 
     pub fn tenant(&mut self) -> &mut TenantSeen {

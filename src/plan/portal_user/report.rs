@@ -20,6 +20,9 @@ pub(super) fn bar(user: &PortalUser, seen: &Seen, registered: bool) -> Option<(R
     if !tenant.active {
         return bar(Reason::PortalInactive, format!("The portal of {tenant_name:?} is switched off."));
     }
+    if let Some((reason, message)) = employer(user, seen) {
+        return bar(reason, message);
+    }
     if let Some(other) = &seen.stands_before {
         return bar(Reason::DuplicateAddress, format!("PortalUser {:?} has the same address.", other.name));
     }
@@ -29,11 +32,31 @@ pub(super) fn bar(user: &PortalUser, seen: &Seen, registered: bool) -> Option<(R
     None
 }
 
+/// Why an external user may not work in the tenant.
+fn employer(user: &PortalUser, seen: &Seen) -> Option<(Reason, String)> {
+    let home = user.spec.home_tenant_ref.as_ref().map_or("", |home| home.name.as_str());
+    let tenant = &user.spec.tenant_ref.name;
+    match seen.home {
+        Home::NotNamed | Home::Partner => None,
+        Home::Missing => {
+            let message = format!("homeTenantRef names the Tenant {home:?}, which does not exist in this namespace.");
+            Some((Reason::ReferenceNotFound, message))
+        }
+        Home::NotLinked => {
+            let message =
+                format!("Tenant {tenant:?} does not list {home:?} in partnerRefs: its staff may not work there.");
+            Some((Reason::PartnerNotLinked, message))
+        }
+        Home::Inactive => Some((Reason::PartnerInactive, format!("The user's company {home:?} is switched off."))),
+    }
+}
+
 /// All findings of an account, Ready first.
 pub(super) fn findings(
     user: &PortalUser,
     seen: &Seen,
     status: &PortalUserStatus,
+    rights: &Rights,
     registered: bool,
     bar: Option<(Reason, String)>,
 ) -> Vec<Finding> {
@@ -44,12 +67,35 @@ pub(super) fn findings(
             let reason = if reason == Reason::NotInvited { confirmed.reason } else { reason };
             Finding::new(types::ACCESS_GRANTED, false, reason, message)
         }
-        None if status.access.is_empty() => {
-            Finding::new(types::ACCESS_GRANTED, false, Reason::NoRoles, "The user holds no role that permits anything.")
-        }
-        None => Finding::new(types::ACCESS_GRANTED, true, Reason::Granted, "The user may do what status.access lists."),
+        None => granted(status, rights),
     };
     vec![ready(user, seen), confirmed, granted]
+}
+
+/// What is left of the roles of somebody who has access, and what was lost.
+fn granted(status: &PortalUserStatus, rights: &Rights) -> Finding {
+    /// More than these are counted, not named.
+    const NAMED: usize = 5;
+    let mut lost = rights.losses.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if rights.losses.len() > NAMED {
+        lost = format!("{lost} and {} more", rights.losses.len() - NAMED);
+    }
+    let finding = |holds: bool, reason, message: String| Finding::new(types::ACCESS_GRANTED, holds, reason, message);
+    let kept: Vec<&str> =
+        rights.holdings.iter().filter(|h| h.via.starts_with("lastHolder:")).map(|h| h.role.as_str()).collect();
+    if !kept.is_empty() {
+        let message = format!("Nobody else holds {}: it is kept until somebody does.", kept.join(", "));
+        return finding(true, Reason::LastHolder, message);
+    }
+    // Who acts for customers may have nothing to do at home.
+    match (status.access.is_empty() && status.acts_as.is_empty(), rights.losses.is_empty()) {
+        (true, true) => finding(false, Reason::NoRoles, "The user holds no role that permits anything.".into()),
+        (true, false) => finding(false, Reason::Withheld, format!("Nothing is left of the user's roles: {lost}.")),
+        (false, true) => finding(true, Reason::Granted, "The user may do what status.access lists.".into()),
+        (false, false) => {
+            finding(true, Reason::Reduced, format!("The user may do what status.access lists. Taken away: {lost}."))
+        }
+    }
 }
 
 fn confirmed(seen: &Seen, status: &PortalUserStatus, registered: bool) -> Finding {
@@ -84,14 +130,14 @@ fn ready(user: &PortalUser, seen: &Seen) -> Finding {
         return mend(Reason::AddressInvalid, message.into());
     }
     let mut roles = user.spec.roles.iter().chain(user.spec.grants.iter().flat_map(|g| &g.roles));
-    if let Some(role) = roles.find(|r| access::role(r).is_none()) {
+    if let Some(role) = roles.find(|r| tenant.catalogue.role(r).is_none()) {
         return mend(Reason::RoleUnknown, format!("There is no role {role:?} in this tenant's portal."));
     }
     if let Some(group) = seen.unknown_groups.first() {
         return mend(Reason::GroupUnknown, format!("There is no Group {group:?} in tenant {tenant_name:?}."));
     }
-    if !seen.home {
-        return mend(Reason::ReferenceNotFound, "homeTenantRef names a Tenant that does not exist.".into());
+    if let Some((reason, message)) = employer(user, seen).filter(|_| seen.home != Home::Inactive) {
+        return mend(reason, message);
     }
     if let Some(other) = &seen.stands_before {
         let message = format!("PortalUser {:?} has the same address; one of the two has to go.", other.name);

@@ -59,8 +59,6 @@ pub struct Endpoint {
     pub tls: Tls,
     /// Login.
     pub credentials: Option<Credentials>,
-    /// The name that this client gives itself in EHLO.
-    pub hello: String,
     /// Certificates (PEM) that are trusted besides the platform's.
     pub extra_root: Option<Vec<u8>>,
     /// How long to wait.

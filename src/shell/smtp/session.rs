@@ -35,15 +35,16 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects, protects and logs in, through the gate that all connections to this relay share.
-    pub async fn open(endpoint: &Endpoint, gate: &Gate) -> Result<Connection, Trouble> {
+    /// Connects, protects and logs in, through the gate that all connections to this relay share. `hello` is the name that
+    /// this client gives itself: the sender's domain, for relays check that it exists and a pod's own name does not.
+    pub async fn open(endpoint: &Endpoint, gate: &Gate, hello: &str) -> Result<Connection, Trouble> {
         let deadline = Instant::now() + endpoint.limits.before_dot;
         let wire = dial(endpoint, deadline).await?;
         let limits = endpoint.limits;
         let mut connection =
             Connection { wire, limits, offers: Vec::new(), usable: false, mails: 0, closed_while_idle: false };
         connection.expect(Stage::Greeting, deadline, 220).await?;
-        connection.hello(endpoint, deadline).await?;
+        connection.hello(hello, deadline).await?;
         if endpoint.tls == Tls::Starttls {
             if connection.offer("STARTTLS").is_none() {
                 return Err((Stage::StartTls, Failure::TlsNotOffered));
@@ -51,7 +52,7 @@ impl Connection {
             connection.command("STARTTLS", Stage::StartTls, deadline, 220).await?;
             connection.wire = protect(connection.wire, endpoint).await?;
             // What was offered in clear counts for nothing inside (RFC 3207, 4.2).
-            connection.hello(endpoint, deadline).await?;
+            connection.hello(hello, deadline).await?;
         }
         if let Some(credentials) = &endpoint.credentials {
             if endpoint.tls == Tls::None {
@@ -169,8 +170,8 @@ impl Connection {
         }
     }
 
-    async fn hello(&mut self, endpoint: &Endpoint, deadline: Instant) -> Result<(), Trouble> {
-        let text = format!("EHLO {}", endpoint.hello);
+    async fn hello(&mut self, name: &str, deadline: Instant) -> Result<(), Trouble> {
+        let text = format!("EHLO {name}");
         self.write(text.as_bytes(), Stage::Hello, deadline).await?;
         let (reply, lines) = self.reply(Stage::Hello, deadline).await?;
         if reply.code != 250 {

@@ -6,6 +6,7 @@ use super::super::story::*;
 use super::super::*;
 use crate::api::{AccountRef, InvitationState, marks};
 use crate::plan::Fact;
+use crate::plan::access::{Given, Terms, access};
 use crate::plan::testing::{DAY, HOUR, deeds, delivery, events, t};
 
 /// Serial 1 is out and open; serial 2 is being sent.
@@ -264,16 +265,19 @@ fn the_account_carries_what_the_invitation_promised() {
     assert_eq!(made.metadata.annotations, None);
 
     let inviter = |roles: &[&str]| {
-        let assignable = roles.iter().map(ToString::to_string).collect();
-        Found::Here(InviterSeen { display_name: "Ada".into(), assignable })
+        let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+        let given = Given { roles: &roles, grants: &[], groups: &[], is_first: false, kept: &[] };
+        let rights = access(&Catalogue::built_in(), Terms::default(), given);
+        Found::Here(InviterSeen { display_name: "Ada".into(), rights })
     };
-    for (what, by, roles, grants) in [
-        ("an admin gives what admins may", inviter(&["admin", "viewer"]), 1, 1),
-        ("a viewer gives nothing", inviter(&[]), 0, 0),
-        ("who is gone gives nothing", Found::Missing("ada".into()), 0, 0),
+    for (what, by, given) in [
+        ("an admin gives what admins may", inviter(&["admin", "viewer"]), (1, 1, 1)),
+        ("a viewer gives nothing", inviter(&["viewer"]), (0, 0, 0)),
+        ("who is gone gives nothing", Found::Missing("ada".into()), (0, 0, 0)),
     ] {
         let made = account(&story.invitation, &story.clone().seeing(|w| w.inviter = by).seen).expect("an account");
-        assert_eq!((made.spec.roles.len(), made.spec.grants.len()), (roles, grants), "{what}");
+        let spec = &made.spec;
+        assert_eq!((spec.roles.len(), spec.grants.len(), spec.groups.len()), given, "{what}");
         assert!(made.spec.grants.iter().all(|g| !g.roles.is_empty()), "{what}");
     }
 }

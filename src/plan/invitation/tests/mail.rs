@@ -14,7 +14,7 @@ fn a_mail_is_recorded_whole_before_it_is_sent() {
     let mut story = invite()
         .with(json!({"givenName": "Grace", "message": "See you\non board!", "email": " Grace@ACME.example ", "locale": "de"}))
         .seeing(|w| {
-            w.inviter = Found::Here(InviterSeen { display_name: "Ada Lovelace".into(), assignable: Vec::new() })
+            w.inviter = Found::Here(InviterSeen { display_name: "Ada Lovelace".into(), rights: Rights::default() })
         });
     let plan = story.look();
     let attempt = Attempt {
@@ -31,6 +31,10 @@ fn a_mail_is_recorded_whole_before_it_is_sent() {
     let mail = Delivery {
         purpose: Purpose::Invitation,
         channel: Channel::Relay,
+        relay: crate::plan::RelayName::Own,
+        from: "Portal <portal@portal.example>".into(),
+        reply_to: None,
+        base: None,
         serial: 1,
         number: 1,
         key_id: "key-1".into(),

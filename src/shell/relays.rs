@@ -1,0 +1,164 @@
+//! Relays: the operator's own, and those that portals bring in Secrets. Each has places, a breaker and connections of
+//! its own, so that one portal's trouble is nobody else's.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+
+use super::Shared;
+use super::mail_url::{self, MailTarget};
+use super::mailer::Mailer;
+use super::queue::Lane;
+use super::relay::{Entry, Relay};
+use super::table::{Key, Name};
+use super::watch::WATCH_SECONDS;
+use crate::plan::RelayName;
+use crate::plan::portal::RelaySecret;
+
+/// A relay: who may enter, and who carries.
+#[derive(Debug)]
+pub struct Post {
+    /// Places and breaker.
+    pub relay: Relay,
+    /// Connections.
+    pub mailer: Mailer,
+}
+
+/// All relays.
+#[derive(Debug)]
+pub struct Relays {
+    own: Arc<Post>,
+    of_portals: Mutex<HashMap<Name, Arc<Post>>>,
+    followed: Mutex<HashSet<Name>>,
+    connections: usize,
+}
+
+impl Relays {
+    /// The operator's relay, with this many connections at the same time; portals' relays get as many each.
+    pub fn new(target: Option<MailTarget>, connections: usize) -> Self {
+        let own = Arc::new(Post { relay: Relay::new(connections), mailer: Mailer::new(target) });
+        Relays { own, of_portals: Mutex::default(), followed: Mutex::default(), connections }
+    }
+
+    fn of_portals(&self) -> MutexGuard<'_, HashMap<Name, Arc<Post>>> {
+        self.of_portals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The relay of this name, for objects of this namespace. None: its Secret was never usable.
+    pub fn get(&self, namespace: &str, name: &RelayName) -> Option<Arc<Post>> {
+        match name {
+            RelayName::Own => Some(self.own.clone()),
+            RelayName::Secret(secret) => self.of_portals().get(&(namespace.to_owned(), secret.clone())).cloned(),
+        }
+    }
+
+    /// Asks for a place. A relay that is not there any more is as good as full: its Secret's change is told.
+    pub fn enter(&self, key: &Key, lane: &Lane, relay: &RelayName) -> Entry {
+        self.get(&key.namespace, relay).map_or(Entry::Full, |post| post.relay.enter(key, lane))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Post>> {
+        std::iter::once(self.own.clone()).chain(self.of_portals().values().cloned()).collect()
+    }
+
+    /// Gives up what this object was called for, wherever it was.
+    pub fn forgo(&self, key: &Key) {
+        self.all().iter().for_each(|post| post.relay.forgo(key));
+    }
+
+    /// Takes a relay's settings. Its parked mails stay; what was learned of the old settings does not count. Yields the
+    /// relay if it is a new one.
+    fn take(&self, name: &Name, target: MailTarget) -> Option<Arc<Post>> {
+        let mut known = self.of_portals();
+        if let Some(post) = known.get(name) {
+            post.mailer.retarget(target);
+            post.relay.forget();
+            return None;
+        }
+        let post = Arc::new(Post { relay: Relay::new(self.connections), mailer: Mailer::new(Some(target)) });
+        known.insert(name.clone(), post.clone());
+        Some(post)
+    }
+
+    /// Whether nobody follows this Secret yet.
+    pub fn is_new(&self, name: &Name) -> bool {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone())
+    }
+}
+
+/// Follows the Secret of one portal's relay, by name, for ever. `made` gets a relay when there is a new one, `changed` is
+/// called when what is known of the Secret differs.
+pub async fn follow(ctx: Shared, name: Name, made: impl Fn(Arc<Post>), changed: impl Fn(&Name)) {
+    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &name.0);
+    let config = watcher::Config::default().fields(&format!("metadata.name={}", name.1)).timeout(WATCH_SECONDS);
+    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
+    let mut listed = false;
+    while let Some(event) = events.next().await {
+        let secret = match event {
+            Ok(Event::Init) => {
+                listed = false;
+                continue;
+            }
+            Ok(Event::Apply(secret) | Event::InitApply(secret)) => {
+                listed = true;
+                Some(secret)
+            }
+            Ok(Event::InitDone) if listed => continue,
+            Ok(Event::Delete(_) | Event::InitDone) => None,
+            Err(error) => {
+                tracing::warn!(namespace = name.0, secret = name.1, %error, "the Secret of a relay cannot be watched");
+                continue;
+            }
+        };
+        let state = match secret.map(|secret| target(&secret)) {
+            None => RelaySecret::Missing,
+            Some(Err(why)) => RelaySecret::Invalid(why),
+            Some(Ok(target)) => {
+                ctx.relays.take(&name, target).into_iter().for_each(&made);
+                RelaySecret::Usable
+            }
+        };
+        let before = ctx.world.look().relays.insert(name.clone(), state.clone());
+        if before.as_ref() != Some(&state) {
+            changed(&name);
+        }
+    }
+}
+
+/// The relay that a Secret describes.
+fn target(secret: &Secret) -> Result<MailTarget, String> {
+    let entry = |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.clone());
+    let url = entry("url").ok_or("it has no key url")?;
+    let url = String::from_utf8(url).map_err(|_| "its url is no text")?;
+    match mail_url::parse(url.trim(), entry("ca.crt"))? {
+        // A folder is the operator's disk: not for whoever may write a Secret in some namespace.
+        MailTarget::Folder(_) => Err("its url begins with smtps:// or smtp://".into()),
+        target => Ok(target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(entries: &[(&str, &str)]) -> Secret {
+        let data =
+            entries.iter().map(|(key, value)| ((*key).to_owned(), k8s_openapi::ByteString(value.as_bytes().to_vec())));
+        Secret { data: Some(data.collect()), ..Secret::default() }
+    }
+
+    #[test]
+    fn a_secret_describes_a_relay_and_no_folder() {
+        assert!(target(&secret(&[("url", "smtps://u:p@mail.example\n")])).is_ok());
+        for entries in [&[][..], &[("url", "file:///etc")], &[("url", "hunter2")], &[("password", "x")]] {
+            let why = target(&secret(entries)).expect_err("no relay");
+            assert!(!why.contains("hunter2"), "{why}");
+        }
+    }
+}
