@@ -42,6 +42,8 @@ fn log(format: LogFormat) {
     let bounds = Targets::new()
         .with_default(LevelFilter::INFO)
         .with_target("portal_operator", LevelFilter::TRACE)
+        // It reports each failed try as an error, beside our own one line for each trouble.
+        .with_target("kube_client::client::builder", LevelFilter::OFF)
         .with_target("kube_client::client", LevelFilter::ERROR);
     let (subscriber, out) = (tracing_subscriber::registry().with(wish).with(bounds), std::io::stderr);
     match format {

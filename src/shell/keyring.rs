@@ -5,14 +5,13 @@ use std::sync::Arc;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, PostParams};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher;
 
 use super::Context;
 use super::error::Error;
 use super::link::new_key;
 use super::status::call;
-use super::watch::WATCH_SECONDS;
+use super::watch;
 use crate::api::marks;
 
 /// Makes the Secret if it is absent. Whoever is first wins; the others use that one's key.
@@ -43,24 +42,11 @@ pub async fn ensure(client: kube::Client, namespace: &str, name: &str) -> Result
 
 /// Follows the Secret for ever; `changed` is called when another key signs, or none.
 pub async fn follow(ctx: Arc<Context>, namespace: String, name: String, changed: impl Fn()) {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &namespace);
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS);
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
-    let mut listed = false;
-    while let Some(event) = events.next().await {
-        let secret = match event {
-            Ok(Event::Init) => {
-                listed = false;
-                continue;
-            }
-            Ok(Event::Apply(secret) | Event::InitApply(secret)) => {
-                listed = true;
-                Some(secret)
-            }
-            Ok(Event::InitDone) if listed => continue,
-            Ok(Event::Delete(_) | Event::InitDone) => None,
+    let mut secrets = std::pin::pin!(watch::secret(ctx.client.clone(), &namespace, &name));
+    while let Some(secret) = secrets.next().await {
+        let secret = match secret {
+            Ok(secret) => secret,
             Err(error) => {
-                tracing::warn!(%error, "the Secret with the keys of links cannot be watched");
                 if matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(_))) && answered(&ctx) {
                     changed();
                 }

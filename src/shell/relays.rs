@@ -6,9 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
 
 use super::Shared;
 use super::mail_url::{self, MailTarget};
@@ -16,7 +13,7 @@ use super::mailer::Mailer;
 use super::queue::Lane;
 use super::relay::{Entry, Relay};
 use super::table::{Key, Name};
-use super::watch::WATCH_SECONDS;
+use super::watch;
 use crate::plan::RelayName;
 use crate::plan::portal::RelaySecret;
 
@@ -95,27 +92,9 @@ impl Relays {
 /// Follows the Secret of one portal's relay, by name, for ever. `made` gets a relay when there is a new one, `changed` is
 /// called when what is known of the Secret differs.
 pub async fn follow(ctx: Shared, name: Name, made: impl Fn(Arc<Post>), changed: impl Fn(&Name)) {
-    let api: Api<Secret> = Api::namespaced(ctx.client.clone(), &name.0);
-    let config = watcher::Config::default().fields(&format!("metadata.name={}", name.1)).timeout(WATCH_SECONDS);
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
-    let mut listed = false;
-    while let Some(event) = events.next().await {
-        let secret = match event {
-            Ok(Event::Init) => {
-                listed = false;
-                continue;
-            }
-            Ok(Event::Apply(secret) | Event::InitApply(secret)) => {
-                listed = true;
-                Some(secret)
-            }
-            Ok(Event::InitDone) if listed => continue,
-            Ok(Event::Delete(_) | Event::InitDone) => None,
-            Err(error) => {
-                tracing::warn!(namespace = name.0, secret = name.1, %error, "the Secret of a relay cannot be watched");
-                continue;
-            }
-        };
+    let mut secrets = std::pin::pin!(watch::secret(ctx.client.clone(), &name.0, &name.1));
+    while let Some(secret) = secrets.next().await {
+        let Ok(secret) = secret else { continue };
         let state = match secret.map(|secret| target(&secret)) {
             None => RelaySecret::Missing,
             Some(Err(why)) => RelaySecret::Invalid(why),

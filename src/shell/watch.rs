@@ -1,13 +1,16 @@
 //! Watches of the kinds: what the API server reports goes into the tables, and every change is told.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Secret;
 use kube::core::{DeserializeGuard, ObjectMeta};
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 
 use super::Context;
 use super::kinds::Kind;
@@ -15,6 +18,11 @@ use super::table::{Change, Key, name_of};
 
 /// A watch ends after so many seconds and is taken up again: a dead connection is blind for no longer.
 pub const WATCH_SECONDS: u32 = 55;
+
+/// Pause after a watch that broke; doubles to [`LONGEST_PAUSE`] until it works again.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What a watch tells.
 #[derive(Debug)]
@@ -34,26 +42,116 @@ pub async fn watch<K: Kind>(ctx: Arc<Context>, namespace: Option<String>, told: 
         None => Api::all(ctx.client.clone()),
     };
     let mut listed = HashSet::new();
-    let mut trouble = String::new();
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default().timeout(WATCH_SECONDS)).default_backoff());
+    let mut events = std::pin::pin!(events(api, watcher::Config::default(), K::ID.as_str().to_owned()));
     while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                trouble.clear();
-                ctx.metrics.heard(K::ID);
-                take(&ctx, namespace.as_deref(), &mut listed, event, &told);
-            }
-            Err(error) => {
-                // Once for each trouble, not once for each try.
-                let text = error.to_string();
-                if text == trouble {
-                    tracing::debug!(kind = K::ID.as_str(), error = text, "still cannot be watched");
-                } else {
-                    tracing::warn!(kind = K::ID.as_str(), error = text, "cannot be watched; tried again until it can");
-                    trouble = text;
-                }
-            }
+        let Ok(event) = event else { continue };
+        ctx.metrics.heard(K::ID);
+        take(&ctx, namespace.as_deref(), &mut listed, event, &told);
+    }
+}
+
+/// The events of a watch, for ever. What keeps it from working is logged once for each trouble, and when it is over; it is
+/// tried again after pauses that double.
+pub fn events<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    what: String,
+) -> impl Stream<Item = Result<Event<K>, watcher::Error>>
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let trouble = Trouble { what, said: None, failures: 0 };
+    let watch = Box::pin(watcher(api, config.timeout(WATCH_SECONDS)));
+    futures::stream::unfold((watch, trouble, false), async |(mut watch, mut trouble, failed)| {
+        if failed {
+            trouble.pause().await;
         }
+        let event = watch.next().await?;
+        match &event {
+            // A list that only begins proves nothing.
+            Ok(Event::Init) => {}
+            Ok(_) => trouble.is_over(),
+            Err(error) => trouble.met(error),
+        }
+        let failed = event.is_err();
+        Some((event, (watch, trouble, failed)))
+    })
+}
+
+/// One Secret, by name, for ever: as it is now, after each change. None: there is none.
+pub fn secret(
+    client: Client,
+    namespace: &str,
+    name: &str,
+) -> impl Stream<Item = Result<Option<Secret>, watcher::Error>> {
+    let api: Api<Secret> = Api::namespaced(client, namespace);
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let mut listed = false;
+    events(api, config, format!("Secret {namespace}/{name}")).filter_map(move |event| {
+        let seen = match event {
+            Ok(Event::Init) => {
+                listed = false;
+                None
+            }
+            Ok(Event::Apply(secret) | Event::InitApply(secret)) => {
+                listed = true;
+                Some(Ok(Some(secret)))
+            }
+            Ok(Event::InitDone) if listed => None,
+            Ok(Event::Delete(_) | Event::InitDone) => Some(Ok(None)),
+            Err(error) => Some(Err(error)),
+        };
+        std::future::ready(seen)
+    })
+}
+
+/// What keeps a watch from working.
+struct Trouble {
+    what: String,
+    said: Option<String>,
+    failures: u32,
+}
+
+impl Trouble {
+    fn met(&mut self, error: &watcher::Error) {
+        let said = error.to_string();
+        if self.said.as_ref() != Some(&said) {
+            let advice = advice(error);
+            tracing::warn!(what = self.what, advice, error = said, "cannot be watched; tried again until it can");
+            self.said = Some(said);
+        }
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    async fn pause(&self) {
+        let doublings = self.failures.saturating_sub(1).min(16);
+        tokio::time::sleep(FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE)).await;
+    }
+
+    fn is_over(&mut self) {
+        if self.said.take().is_some() {
+            tracing::info!(what = self.what, "watched again");
+        }
+        self.failures = 0;
+    }
+}
+
+/// What somebody may do about it.
+fn advice(error: &watcher::Error) -> &'static str {
+    use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
+    let code = match error {
+        InitialListFailed(kube::Error::Api(status))
+        | WatchStartFailed(kube::Error::Api(status))
+        | WatchFailed(kube::Error::Api(status)) => status.code,
+        WatchError(status) => status.code,
+        _ => 0,
+    };
+    match code {
+        401 => "the API server does not know who asks: look at the kubeconfig or the ServiceAccount's token",
+        403 => "the operator may not: give its ServiceAccount list and watch",
+        404 => "the API server does not know the kind: apply the CRDs",
+        410 => "nothing: the list is read again",
+        _ => "none: the API server cannot be reached, or is busy",
     }
 }
 

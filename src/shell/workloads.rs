@@ -7,15 +7,14 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
 use super::Context;
 use super::error::Error;
 use super::status::{PATIENCE, call};
-use super::watch::WATCH_SECONDS;
+use super::watch::events;
 use super::world::Workload;
 use crate::api::WorkloadRef;
 
@@ -77,7 +76,7 @@ pub async fn watch(ctx: Arc<Context>, sort: Sort, namespace: Option<String>, tol
         name: object.name_any(),
     };
     let mut listed: HashSet<(String, WorkloadRef)> = HashSet::new();
-    let mut events = std::pin::pin!(watcher(api, watcher::Config::default().timeout(WATCH_SECONDS)).default_backoff());
+    let mut events = std::pin::pin!(events(api, watcher::Config::default(), format!("{} of {}", sort.1, sort.0)));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => listed.clear(),
@@ -112,7 +111,7 @@ pub async fn watch(ctx: Arc<Context>, sort: Sort, namespace: Option<String>, tol
                     told(&key.0, &key.1);
                 }
             }
-            Err(error) => tracing::warn!(kind = sort.1, %error, "the watch of workloads broke; it is taken up again"),
+            Err(_) => {} // Logged, and taken up again.
         }
     }
 }
