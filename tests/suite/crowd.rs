@@ -21,6 +21,9 @@ use crate::support::{PATIENCE, now, until};
 /// What passing a crowd may cost, on top of the same thing without a crowd.
 const BUDGET: Duration = Duration::from_secs(1);
 
+/// Places at the relay: the default of `--mail-connections`.
+const PLACES: usize = 16;
+
 /// Another tenant, with nothing in it.
 const GLOBEX: &str = "{kind: Tenant, metadata: {name: globex}, spec: {displayName: Globex}}";
 
@@ -40,70 +43,89 @@ async fn create_crowd(ns: &Namespace, size: usize) {
     stream::iter(0..size).map(create).buffer_unordered(32).for_each(async |()| ()).await;
 }
 
-/// How long a lone invitation takes from being applied to the relay.
-async fn lone_mail(ns: &Namespace, relay: &ScriptedRelay, name: &str) -> Duration {
-    let begun = Instant::now();
+/// How long something took from the moment when the API server had stored it, and how far the crowd came meanwhile.
+#[derive(Clone, Copy, Debug)]
+struct Passage {
+    took: Duration,
+    crowd: usize,
+}
+
+impl Passage {
+    fn of(relay: &ScriptedRelay, stored: Instant, done: Instant) -> Self {
+        let crowd = relay.mails().iter().filter(|mail| (stored..done).contains(&mail.at)).count();
+        Passage { took: done - stored, crowd }
+    }
+
+    /// Whoever stands in the crowd's line waits for the whole of it; whoever passes it is done within a second. Where the
+    /// machine is so busy that nothing is done within a second, the crowd tells how long a second is: it comes no
+    /// further meanwhile than the relay lets it come in one.
+    fn assert_passes(self, what: &str, alone: Passage, pace: usize) {
+        let passes = self.took <= alone.took + BUDGET || self.crowd <= pace;
+        assert!(passes, "{what}: {self:?}, without a crowd {alone:?}; the relay lets {pace} pass in a second");
+    }
+}
+
+/// A lone invitation, until it is at the relay.
+async fn lone_mail(ns: &Namespace, relay: &ScriptedRelay, name: &str) -> Passage {
     ns.apply(&of_globex(name)).await;
+    let stored = Instant::now();
     mails_to(relay, &format!("{name}@"), 1).await;
     let mails = relay.mails();
     let mail = mails.iter().find(|mail| mail.to[0].starts_with(&format!("{name}@"))).expect("it is there");
-    mail.at.duration_since(begun)
+    Passage::of(relay, stored, mail.at.max(stored))
 }
 
-/// How long a switch of `globex` takes from being applied until the tenant says that it is done.
-async fn switch(ns: &Namespace, active: bool) -> Duration {
-    let begun = Instant::now();
+/// A switch of `globex`, until the tenant says that it is done.
+async fn switch(ns: &Namespace, relay: &ScriptedRelay, active: bool) -> Passage {
     ns.merge::<Tenant>("globex", json!({"spec": {"portalActive": active}})).await;
-    let reason = if active { "Active" } else { "Inactive" };
-    ns.wait_condition::<Tenant>("globex", "PortalActive", if active { "True" } else { "False" }, reason).await;
-    begun.elapsed()
+    let stored = Instant::now();
+    let (verdict, reason) = if active { ("True", "Active") } else { ("False", "Inactive") };
+    ns.wait_condition::<Tenant>("globex", "PortalActive", verdict, reason).await;
+    Passage::of(relay, stored, Instant::now())
 }
 
 /// A crowd of two thousand, with so many operators that know nothing of each other.
 async fn two_thousand_at_once(ns: &Namespace, operators: usize) {
     const CROWD: usize = 2_000;
     const PROBES: usize = 4;
-    let relay = ScriptedRelay::start(Script::default().mail_takes(Duration::from_millis(200)));
+    const MAIL_TAKES: Duration = Duration::from_millis(200);
+    let pace = operators * PLACES * (Duration::from_secs(1).as_millis() / MAIL_TAKES.as_millis()) as usize;
+    let relay = ScriptedRelay::start(Script::default().mail_takes(MAIL_TAKES));
     let mut running = Vec::new();
     for n in 0..operators {
-        running.push(Operator::in_namespace(ns).mail_url(relay.url()).identity(&format!("one-{n}")).start().await);
+        running.push(Operator::in_namespace(ns).mail_url(relay.url()).identity(&format!("operator-{n}")).start().await);
     }
     ns.apply(ACME).await;
     ns.apply(GLOBEX).await;
     ns.wait_condition::<Tenant>("globex", "Ready", "True", "Active").await;
-    let idle = (lone_mail(ns, &relay, "idle").await, switch(ns, false).await, switch(ns, true).await);
+    let (mail_alone, off_alone, on_alone) =
+        (lone_mail(ns, &relay, "idle").await, switch(ns, &relay, false).await, switch(ns, &relay, true).await);
 
     let audit = Audit::from_now(ns);
-    let begun = Instant::now();
     let probes = async {
-        let mut passed = Vec::new();
         for n in 0..PROBES {
-            // One probe while they still come, the others while they wait.
+            // The first while they still come, the others while they wait.
             let moving = CROWD * (n + 1) / (PROBES + 2);
             relay.wait_for(moving, PATIENCE * 3).await;
-            let times =
-                (lone_mail(ns, &relay, &format!("lone-{n}")).await, switch(ns, false).await, switch(ns, true).await);
+            let (mail, off, on) = (
+                lone_mail(ns, &relay, &format!("lone-{n}")).await,
+                switch(ns, &relay, false).await,
+                switch(ns, &relay, true).await,
+            );
             let mailed = relay.mails().len();
             assert!((moving..CROWD).contains(&mailed), "{mailed} mails: there was no crowd to pass");
-            passed.push(times);
+            mail.assert_passes("a lone mail", mail_alone, pace);
+            off.assert_passes("a switch-off", off_alone, pace);
+            on.assert_passes("a switch-on", on_alone, pace);
         }
-        passed
     };
-    let ((), passed) = tokio::join!(create_crowd(ns, CROWD), probes);
+    tokio::join!(create_crowd(ns, CROWD), probes);
     let all = relay.wait_for(CROWD + PROBES + 1, PATIENCE * 4).await.len();
-    let took = begun.elapsed();
     until("all to be sent", PATIENCE, async || {
         let left = ns.list_where::<Invitation>("status.state!=Sent").await.len();
         if left == 0 { Ok(()) } else { Err(format!("{left} left, {all} mails")) }
     })
     .await;
-    eprintln!("{operators} operator(s): {CROWD} mails in {took:?}; idle {idle:?}; in the crowd {passed:?}");
-    for (mail, off, on) in &passed {
-        assert!(*mail <= idle.0 + BUDGET, "a lone mail took {mail:?}, {:?} without a crowd", idle.0);
-        let alone = idle.1.max(idle.2);
-        assert!(*off.max(on) <= alone + BUDGET, "switches took {off:?} and {on:?}, {alone:?} without a crowd");
-    }
-
     let mut mails: HashMap<String, usize> = HashMap::new();
     relay.mails().into_iter().flat_map(|mail| mail.to).for_each(|to| *mails.entry(to).or_default() += 1);
     let twice: Vec<_> = mails.iter().filter(|(_, count)| **count != 1).collect();
@@ -140,7 +162,6 @@ async fn switch_all(ns: &Namespace, user: &str, active: bool) -> Duration {
 #[tokio::test]
 async fn a_hanging_relay_delays_neither_expiry_nor_acceptance_nor_switches() {
     const CROWD: usize = 100;
-    const PLACES: usize = 16; // the default of --mail-connections
     const EXPIRING: usize = 20;
     let Some(stage) = Stage::set("hanging-relay", Script::default()).await else { return };
     let ns = &stage.ns;
@@ -212,5 +233,7 @@ async fn a_hanging_relay_delays_neither_expiry_nor_acceptance_nor_switches() {
         );
     }
     assert_eq!(stage.relay.mails().len(), before + PLACES, "the relay went on: this run shows nothing");
-    assert_eq!(status(&ns.get::<Invitation>("crowd-99").await), Value::Null, "who waits is not written to");
+    let waiting = ns.list_where::<Invitation>("spec.tenantRef.name=acme").await;
+    let waiting = waiting.iter().filter(|i| status(*i) == json!({"observedGeneration": -1})).count();
+    assert_eq!(waiting, CROWD - PLACES, "who waits for a place is not written to");
 }
