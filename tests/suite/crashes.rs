@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use kube::ResourceExt;
 use portal_operator::api::{Invitation, PortalUser, Tenant, UserState};
 use serde_json::json;
 
@@ -85,13 +86,26 @@ fn both_sides(points: &[Point]) -> Vec<(Point, When)> {
     points.iter().flat_map(|point| [(point.clone(), When::Before), (point.clone(), When::After)]).collect()
 }
 
-/// A process that dies when a relay's session comes to a point. It is known only after the relay was started.
+/// A process that dies when it comes to a point. It is known only after relay and proxy were started.
 #[derive(Clone, Default)]
 struct Victim(Arc<Mutex<Option<Process>>>);
 
 impl Victim {
     fn is(&self, process: Process) {
         *self.0.lock().expect("a process") = Some(process);
+    }
+
+    /// It dies at this write, once.
+    fn at(&self, proxy: &FaultProxy, point: &Point, side: When) -> Option<Fault> {
+        let Point::Write(what, nth) = point.clone() else { return None };
+        let calls = Calls::writes().that(move |call| words(call) == what).nth(nth);
+        let victim = self.0.clone();
+        let kill = Then::hook(move |_| {
+            let process = victim.lock().expect("a process").take().expect("it is known before it writes");
+            process.kill();
+            Next::Drop
+        });
+        Some(if side == When::Before { proxy.before(calls, kill) } else { proxy.after(calls, kill) })
     }
 
     /// A script under which it dies at this point: once, for it comes back under the same relay.
@@ -127,18 +141,6 @@ impl Scene {
         Some(Scene { ns, relay, proxy, operator })
     }
 
-    /// From now on the operator dies at this write.
-    fn kill_at(&self, point: &Point, side: When) -> Option<Fault> {
-        let Point::Write(what, nth) = point.clone() else { return None };
-        let calls = Calls::writes().that(move |call| words(call) == what).nth(nth);
-        let kill = Then::Kill(self.operator.process());
-        Some(if side == When::Before { self.proxy.before(calls, kill) } else { self.proxy.after(calls, kill) })
-    }
-
-    async fn invite(&self) {
-        self.ns.apply(&invitation("grace", "grace@acme.example", json!({"roles": ["owner"]}))).await;
-    }
-
     /// Waits until the tenant counts so many, and then until nothing can be left to do: counts come within a second.
     async fn rest(&self, registered: i64, invited: i64) {
         self.ns
@@ -148,6 +150,51 @@ impl Scene {
             })
             .await;
         while_nothing_happens(Duration::from_millis(1500)).await;
+    }
+}
+
+/// The two mails there are. They share their mechanism, but not the place where their facts are kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Letter {
+    /// To `grace@acme.example`.
+    Invitation,
+    /// To the contact of a tenant that is switched on for the first time.
+    Activation,
+}
+
+impl Letter {
+    async fn ask_for(self, ns: &Namespace) {
+        match self {
+            Letter::Invitation => {
+                ns.apply(&invitation("grace", "grace@acme.example", json!({"roles": ["owner"]}))).await;
+            }
+            Letter::Activation => {
+                ns.apply(
+                    "{kind: Tenant, metadata: {name: globex}, spec: {activationMail: true, \
+                     url: 'https://globex.portal.example', contact: {email: grace@acme.example}}}",
+                )
+                .await;
+            }
+        }
+    }
+
+    /// Whether its outcome is stored.
+    async fn is_stored(self, ns: &Namespace) -> bool {
+        let status = match self {
+            Letter::Invitation => ns.find::<Invitation>("grace").await.map(|i| status(&i)),
+            Letter::Activation => ns.find::<Tenant>("globex").await.map(|t| status(&t)["activation"].take()),
+        };
+        status.is_some_and(|status| status["sentTime"].is_string())
+    }
+
+    async fn wait_stored(self, ns: &Namespace) {
+        until("the outcome to be stored", PATIENCE, || self.is_stored(ns)).await;
+    }
+
+    /// The write that records the attempt is its first, the one that records the outcome its second.
+    fn status_write(self, nth: usize) -> Point {
+        let kind = if self == Letter::Invitation { "invitations" } else { "tenants" };
+        Point::Write(format!("update {kind}/status"), nth)
     }
 }
 
@@ -165,22 +212,25 @@ struct End {
 }
 
 /// Dies at this point of a send and comes back.
-async fn die_while_sending(point: Point, side: When) -> End {
+async fn die_while_sending(letter: Letter, point: Point, side: When) -> End {
     let victim = Victim::default();
-    let mut scene = Scene::set("crash-send", victim.script(&point, side)).await.expect("a control plane");
+    let scene = Scene::set("crash-send", victim.script(&point, side)).await.expect("a control plane");
     victim.is(scene.operator.process());
-    let _fault = scene.kill_at(&point, side);
-    let at = format!("{side:?} {point}");
-    scene.invite().await;
+    let _fault = victim.at(&scene.proxy, &point, side);
+    letter.ask_for(&scene.ns).await;
+    come_back(letter, scene, point, side).await
+}
+
+/// Awaits the death, starts the operator again, and judges what comes of it.
+async fn come_back(letter: Letter, mut scene: Scene, point: Point, side: When) -> End {
+    let at = format!("{letter:?} {side:?} {point}");
     assert_eq!(scene.operator.end().await, 137, "{at}");
     // What the dead one had put on the wire still arrives.
     until("the relay to have read everything", PATIENCE, || async { scene.relay.open_connections() == 0 }).await;
-    let taken = scene.relay.mails().len();
-    let dead = scene.ns.get::<Invitation>("grace").await;
-    let stored = dead.status.as_ref().is_some_and(|s| s.serial == Some(1));
+    let (taken, stored) = (scene.relay.mails().len(), letter.is_stored(&scene.ns).await);
 
     scene.operator.restart().await;
-    scene.ns.wait_state::<Invitation>("grace", "Sent").await;
+    letter.wait_stored(&scene.ns).await;
     while_nothing_happens(Duration::from_millis(500)).await;
     let mails = scene.relay.mails();
     assert!(taken <= 1 && (taken == 1 || !stored), "{at}: {taken} mails, stored: {stored}");
@@ -190,40 +240,48 @@ async fn die_while_sending(point: Point, side: When) -> End {
         assert_eq!(mail.to, ["grace@acme.example"], "{at}");
         assert!(mail.bytes == mails[0].bytes, "{at}: the second mail is another one");
     }
-    let token = mails_to(&scene.relay, "grace@", 1).await[0].link().token;
-    let (code, body) = scene.operator.inspect(&token).await;
-    assert_eq!((code, body["state"].as_str()), (200, Some("Open")), "{at}: {body}");
+    match letter {
+        Letter::Invitation => {
+            let token = mails_to(&scene.relay, "grace@", 1).await[0].link().token;
+            let (code, body) = scene.operator.inspect(&token).await;
+            assert_eq!((code, body["state"].as_str()), (200, Some("Open")), "{at}: {body}");
+        }
+        // So that a restore without status activates nobody again.
+        Letter::Activation => {
+            let marked = |t: &Tenant| t.annotations().contains_key("portal-operator.dev/activated");
+            scene.ns.wait::<Tenant>("globex", "the annotation", marked).await;
+        }
+    }
     End { point, side, taken: taken == 1, stored, mails: mails.len() }
 }
 
-#[tokio::test]
-async fn a_send_survives_sigkill_before_and_after_each_of_its_steps() {
+/// Learns the points of a send, kills the operator at each, and checks that the ends fit the places of the points. What
+/// `by_the_way` names is written by the way, at no certain place.
+async fn kill_at_each_point(letter: Letter, by_the_way: &[Point]) {
     let notebook = Notebook::default();
     let Some(scene) = Scene::set("crash-learn", notebook.script()).await else { return };
     let _watch = notebook.watch(&scene.proxy);
-    scene.invite().await;
-    scene.ns.wait_state::<Invitation>("grace", "Sent").await;
-    scene.rest(0, 1).await;
+    letter.ask_for(&scene.ns).await;
+    letter.wait_stored(&scene.ns).await;
+    while_nothing_happens(Duration::from_millis(2500)).await; // counts come within a second
     drop(scene);
 
     let points = notebook.points();
-    let status = |nth| Point::Write("update invitations/status".into(), nth);
-    let counts = Point::Write("update tenants/status".into(), 1);
-    assert!(points.contains(&counts), "{points:?}");
-    let of_the_send: Vec<Point> = points.iter().filter(|point| **point != counts).cloned().collect();
+    assert!(by_the_way.iter().all(|point| points.contains(point)), "{points:?}");
+    let of_the_send: Vec<Point> = points.iter().filter(|point| !by_the_way.contains(point)).cloned().collect();
     use Step::{Body, Connect, Data, Dot, Ehlo, Greeting, Mail, Rcpt};
-    let mut expected = vec![status(1)];
+    let mut expected = vec![letter.status_write(1)];
     expected.extend([Connect, Greeting, Ehlo, Mail, Rcpt, Data, Body, Dot].map(Point::Smtp));
-    expected.push(status(2));
+    expected.push(letter.status_write(2));
     assert_eq!(of_the_send, expected, "these are the steps of a send, and no others");
 
-    let plans = both_sides(&points).into_iter().map(|(point, side)| die_while_sending(point, side));
+    let plans = both_sides(&points).into_iter().map(|(point, side)| die_while_sending(letter, point, side));
     let ends: Vec<End> = stream::iter(plans).buffer_unordered(SIDE_BY_SIDE).collect().await;
     assert_eq!(ends.len(), 2 * points.len());
     let place = |point: &Point| of_the_send.iter().position(|p| p == point);
-    let (data, dot, outcome) = (place(&Point::Smtp(Data)), place(&Point::Smtp(Dot)), place(&status(2)));
+    let (data, dot, outcome) = (place(&Point::Smtp(Data)), place(&Point::Smtp(Dot)), place(&letter.status_write(2)));
     for end in ends {
-        let Some(here) = place(&end.point) else { continue }; // The counts come whenever they come.
+        let Some(here) = place(&end.point) else { continue };
         let (here, after) = (Some(here), end.side == When::After);
         // Between the answer to DATA and the dot the kernel may still pass on what the dead one had written, and right
         // after the answer to the dot the outcome may be stored before the signal comes: those go by what was true.
@@ -237,14 +295,55 @@ async fn a_send_survives_sigkill_before_and_after_each_of_its_steps() {
     }
 }
 
+#[tokio::test]
+async fn a_send_survives_sigkill_before_and_after_each_of_its_steps() {
+    let counts = Point::Write("update tenants/status".into(), 1);
+    kill_at_each_point(Letter::Invitation, &[counts]).await;
+}
+
+#[tokio::test]
+async fn an_activation_mail_survives_sigkill_before_and_after_each_of_its_steps() {
+    let annotation = Point::Write("patch tenants".into(), 1);
+    kill_at_each_point(Letter::Activation, &[annotation]).await;
+}
+
+#[tokio::test]
+async fn a_first_start_survives_sigkill_before_and_after_each_of_its_writes() {
+    let writes =
+        [("create secrets", 1), ("update tenants/status", 1)].map(|(what, nth)| Point::Write(what.into(), nth));
+    let writes =
+        [writes.to_vec(), vec![Letter::Invitation.status_write(1), Letter::Invitation.status_write(2)]].concat();
+    let plans = both_sides(&writes).into_iter().map(async |(point, side)| {
+        let ns = Namespace::new("crash-first").await?;
+        ns.apply(ACME).await;
+        Letter::Invitation.ask_for(&ns).await;
+        // Everything is there before the operator is: it begins with all its writes at once.
+        let (victim, proxy, relay) =
+            (Victim::default(), FaultProxy::start().await, ScriptedRelay::start(Script::default()));
+        let _fault = victim.at(&proxy, &point, side);
+        let operator = Operator::in_namespace(&ns).mail_url(relay.url()).kubeconfig(proxy.kubeconfig()).identity("one");
+        let operator = operator.start_unready();
+        victim.is(operator.process());
+        Some(come_back(Letter::Invitation, Scene { ns, relay, proxy, operator }, point, side).await)
+    });
+    let ends: Vec<Option<End>> = stream::iter(plans).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let twice = |end: &End| (&end.point, end.side, end.mails) == (&Letter::Invitation.status_write(2), When::Before, 2);
+    assert!(
+        ends.iter().any(|end| end.as_ref().is_none_or(twice)),
+        "one of them dies between dot and outcome: {ends:?}"
+    );
+}
+
 /// Dies at this write of an acceptance and comes back. False: the run was through without coming there.
 async fn die_while_accepting(point: Point, side: When) -> bool {
     let mut scene = Scene::set("crash-accept", Script::default()).await.expect("a control plane");
-    scene.invite().await;
+    Letter::Invitation.ask_for(&scene.ns).await;
     let token = mails_to(&scene.relay, "grace@", 1).await[0].link().token;
     scene.rest(0, 1).await;
     let at = format!("{side:?} {point}");
-    let _fault = scene.kill_at(&point, side);
+    let victim = Victim::default();
+    victim.is(scene.operator.process());
+    let _fault = victim.at(&scene.proxy, &point, side);
     let accept = async |operator: &Operator| {
         let url = format!("{}api/v1/invitations/accept", operator.page_url());
         http::post(&url, &json!({"token": token})).await.map(|answer| answer.status)
@@ -284,7 +383,7 @@ async fn die_while_accepting(point: Point, side: When) -> bool {
 #[tokio::test]
 async fn an_acceptance_survives_sigkill_before_and_after_each_of_its_writes() {
     let Some(scene) = Scene::set("crash-learn", Script::default()).await else { return };
-    scene.invite().await;
+    Letter::Invitation.ask_for(&scene.ns).await;
     let token = mails_to(&scene.relay, "grace@", 1).await[0].link().token;
     scene.rest(0, 1).await;
     let notebook = Notebook::default();
