@@ -67,7 +67,8 @@ fn every_reason_is_given_by_something() {
     let sources = files("src").into_iter().filter(|path| path != "src/api/condition.rs" && !path.ends_with("tests.rs"));
     let text: String = sources.map(|path| read(&path)).collect();
     let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != ':').collect();
-    let idle: Vec<_> = Reason::ALL.iter().filter(|r| !words.contains(format!("Reason::{}", r.as_str()).as_str())).collect();
+    let idle: Vec<_> =
+        Reason::ALL.iter().filter(|r| !words.contains(format!("Reason::{}", r.as_str()).as_str())).collect();
     assert!(idle.is_empty(), "nothing gives these: {idle:?}");
 }
 
@@ -79,7 +80,8 @@ fn every_path_that_is_mentioned_exists() {
         let mut checked = 0;
         for word in text.split(|c: char| c.is_whitespace() || "`()[]<>\"',;:│|".contains(c)) {
             let path = word.trim_end_matches('.');
-            let is_path = top.iter().any(|folder| path.starts_with(folder)) || (word.ends_with(".md") && !word.contains('/'));
+            let is_path =
+                top.iter().any(|folder| path.starts_with(folder)) || (word.ends_with(".md") && !word.contains('/'));
             if !is_path || path.contains(['*', '$', '{']) || path.starts_with("src//") {
                 continue;
             }
@@ -93,7 +95,8 @@ fn every_path_that_is_mentioned_exists() {
 #[test]
 fn every_make_target_that_is_mentioned_exists_and_the_readme_names_what_ci_calls() {
     let makefile = read("Makefile");
-    let targets: BTreeSet<&str> = makefile.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
+    let targets: BTreeSet<&str> =
+        makefile.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
     for document in DOCUMENTS {
         for line in code(&read(document)) {
             let words: Vec<&str> = line.trim_start_matches(['$', ' ']).split_whitespace().collect();
@@ -108,6 +111,25 @@ fn every_make_target_that_is_mentioned_exists_and_the_readme_names_what_ci_calls
     for command in ["make test", "make demo"] {
         assert!(readme.contains(command), "README names {command}");
         assert!(ci.lines().any(|line| line.trim_end_matches(" CI=1") == command), ".ci/run calls {command}");
+    }
+}
+
+#[test]
+fn every_test_that_is_mentioned_exists() {
+    let sources: String = ["src", "tests/suite", "tests/support"]
+        .iter()
+        .flat_map(|folder| files(folder))
+        .chain(["tests/docs.rs".to_owned()])
+        .filter(|path| path.ends_with(".rs"))
+        .map(|path| read(&path))
+        .collect();
+    for document in DOCUMENTS {
+        for span in code(&read(document)) {
+            let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if span.matches('_').count() >= 3 && span.chars().all(is_name) {
+                assert!(sources.contains(&format!("fn {span}()")), "{document} mentions the test {span}");
+            }
+        }
     }
 }
 
