@@ -48,6 +48,7 @@ listening() {
 # find_mailpit: sets mailbox and mail_port once both servers of Mailpit are up. Which is which, it tells itself.
 find_mailpit() {
   local port ports
+  kill -0 "$mailpit_pid" 2>/dev/null || return $hopeless # it ended
   mapfile -t ports < <(listening "$mailpit_pid")
   ((${#ports[@]} == 2)) || return 1
   for port in "${ports[@]}"; do
@@ -71,9 +72,16 @@ start_mailpit() {
 # address WHAT: where the operator says that it listens.
 address() { sed -n "s/\x1b\[[0-9;]*m//g; s/.*listening what=\"$1\" address=\([^ ]*\).*/\1/p" "$stage/operator.log"; }
 
+# operator_is_ready: sets page and metrics.
 operator_is_ready() {
-  kill -0 "$operator_pid" && page=http://localhost:$(address page | sed 's/.*://') &&
-    curl --silent --fail --max-time 2 "http://$(address metrics)/readyz"
+  local page_address
+  kill -0 "$operator_pid" 2>/dev/null || return $hopeless # it ended
+  page_address=$(address page)
+  metrics=http://$(address metrics)
+  # Each line of the log may be the last one so far.
+  [[ -n $page_address && $metrics != http:// ]] || return 1
+  page=http://localhost:${page_address##*:}
+  curl --silent --fail --max-time 2 "$metrics/readyz"
 }
 
 # start_operator FLAG...: returns when it is ready.

@@ -40,10 +40,13 @@ fail() {
 }
 
 # until_true SECONDS WHAT COMMAND...: waits for COMMAND to succeed, counting on a terminal, and fails when it never does.
+# A COMMAND that knows so yields $hopeless.
+hopeless=99
 until_true() {
   local patience=$1 what=$2 start=$SECONDS
   shift 2
   until "$@" >/dev/null 2>&1; do
+    (($? != hopeless)) || fail "there is no point in waiting for $what"
     ((SECONDS - start < patience)) || fail "waited $patience s for $what, in vain"
     # To standard error: the output may be wanted as a value. In a log that nobody reads live it would only be noise.
     [[ -z $clear ]] || printf '%s%s… %s, %d s%s' "$clear" "$dim" "$what" $((SECONDS - start)) "$plain" >&2
