@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser};
 use portal_operator::api::condition::Reason;
-use portal_operator::api::{GROUP, Group, Invitation, PortalUser, Tenant};
+use portal_operator::api::{GROUP, Group, Invitation, Portal, PortalUser, Tenant};
 use portal_operator::cli::Cli;
 use serde_json::Value;
 
@@ -201,6 +201,7 @@ fn every_example_is_read_by_the_types_without_a_rest() {
             }
             ours += 1;
             let read = match document["kind"].as_str() {
+                Some("Portal") => read_as::<Portal>(&document),
                 Some("Tenant") => read_as::<Tenant>(&document),
                 Some("PortalUser") => read_as::<PortalUser>(&document),
                 Some("Group") => read_as::<Group>(&document),

@@ -5,7 +5,7 @@ use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1 as core;
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use portal_operator::api::{Invitation, PortalUser, Tenant};
+use portal_operator::api::{Group, Invitation, Portal, PortalUser, Tenant};
 use serde_json::{Value, json};
 
 use crate::story::invitation;
@@ -48,7 +48,7 @@ async fn kubeconfig_of_the_operator(ns: &Namespace) -> std::path::PathBuf {
 #[tokio::test]
 async fn the_quickstart_works_with_the_rights_that_the_installation_gives() {
     let Some(ns) = Namespace::new("install").await else { return };
-    for file in ["examples/install/rbac.yaml", "examples/install/link-secrets.yaml"] {
+    for file in ["examples/install/rbac.yaml", "examples/install/secrets.yaml"] {
         for document in example(file, &ns) {
             ns.apply(document).await;
         }
@@ -81,6 +81,26 @@ async fn the_quickstart_works_with_the_rights_that_the_installation_gives() {
     ns.wait_state::<PortalUser>("ada", "Active").await;
     ns.merge::<Invitation>("by-link", json!({"spec": {"revoked": true}})).await;
     ns.wait_gone::<core::Secret>("by-link.link").await;
+
+    // A portal with a relay of its own and a built-in group, which then gets another name.
+    let role = |group: &str| json!({"roles": [{"name": "boss", "permissions": ["*"], "builtInGroup": group}]});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "relay"}, "stringData": {"url": mailpit.mail_url()}});
+    let mut portal = json!({"kind": "Portal", "metadata": {"name": "product"}, "spec": role("bosses")});
+    portal["spec"]["mail"] = json!({"smtpSecretRef": {"name": "relay"}});
+    ns.apply(secret).await;
+    ns.apply(portal).await;
+    ns.apply("{kind: Tenant, metadata: {name: contoso}, spec: {portalRef: {name: product}}}").await;
+    ns.apply(
+        "{kind: Invitation, metadata: {name: bob}, spec: {tenantRef: {name: contoso}, email: bob@contoso.example}}",
+    )
+    .await;
+    ns.wait_condition::<Portal>("product", "MailReady", "True", "Ready").await;
+    ns.wait_state::<Invitation>("bob", "Sent").await;
+    ns.wait_condition::<Group>("contoso.bosses", "Ready", "True", "Ready").await;
+    ns.merge::<Group>("contoso.bosses", json!({"spec": {"roles": []}})).await;
+    ns.wait::<Group>("contoso.bosses", "its role back", |group| group.spec.roles == ["boss"]).await;
+    ns.merge::<Portal>("product", json!({ "spec": role("chiefs") })).await;
+    ns.wait_gone::<Group>("contoso.bosses").await;
 
     let workloads = json!([{"apiVersion": "apps/v1", "kind": "Deployment", "name": "acme-portal"}]);
     let replicas = |wanted| move |d: &Deployment| d.spec.as_ref().is_some_and(|spec| spec.replicas == Some(wanted));
