@@ -20,7 +20,7 @@ use super::problem::{self, Problem};
 use crate::api::{AccountRef, AccountState, Invitation, Portal, PortalUser, Tenant};
 use crate::plan::address::Address;
 use crate::plan::invitation::{self, Answer, Found, Place, account};
-use crate::plan::{Fact, portal_user, tenant as tenants};
+use crate::plan::{Effect, Fact, portal_user, tenant as tenants};
 use crate::shell::Shared;
 use crate::shell::error::Error;
 use crate::shell::kinds::Kind;
@@ -286,7 +286,15 @@ async fn record(ctx: &Shared, live: &Live, fact: Fact, now: Timestamp) -> Result
     match status::write(ctx, &live.invitation, &plan.status).await {
         // The same status: a fact that changed nothing is no answer.
         Ok(Written::Same) => Ok(false),
-        Ok(Written::New(..)) => Ok(true),
+        Ok(Written::New(..)) => {
+            // Whoever writes what happened tells it: the controller will find nothing new. All else is the controller's.
+            for effect in &plan.effects {
+                if let Effect::Tell { reason, note, warning } = effect {
+                    ctx.events.tell(&live.invitation, reason, note, *warning);
+                }
+            }
+            Ok(true)
+        }
         Err(error) if error.is_conflict() || error.is_not_found() => Ok(false),
         Err(error) => Err(failed(&error)),
     }
