@@ -222,9 +222,12 @@ fn scale(
                 } else {
                     wake.push(due);
                 }
-                let by = seen.scaled_by.as_deref().unwrap_or("something else");
-                let message = format!("{name} was scaled to {replicas} by {by} while the portal is off.");
-                scaling = Scaling::Trouble(Reason::ScaleContested, message);
+                // Where scaling failed nobody fights: it is only tried again, at the same pace.
+                if seen.trouble.is_none() {
+                    let by = seen.scaled_by.as_deref().unwrap_or("something else");
+                    let message = format!("{name} was scaled to {replicas} by {by} while the portal is off.");
+                    scaling = Scaling::Trouble(Reason::ScaleContested, message);
+                }
                 result.push(saved);
             }
             (true, saved) => result.extend(saved),
