@@ -292,6 +292,8 @@ fn child(
     match child {
         Some(child) if Address::parse(&child.spec.email).as_ref() != Some(address) => {
             // A changed address: the old link dies with its object, and the new address is asked.
+            // It is not somebody's wish to have none: changed back, the address is asked again.
+            status.invitation_ref = None;
             effects.push(Effect::Delete(Child::Invitation(Box::new(child.clone()))));
         }
         Some(child) => {
