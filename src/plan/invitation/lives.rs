@@ -152,12 +152,12 @@ fn second() -> BoxedStrategy<i64> {
 /// Fields that somebody may apply; `sendAt` by itself, for it alone re-opens.
 fn fields() -> BoxedStrategy<Value> {
     prop_oneof![
-        Just(json!({})),
-        any::<bool>().prop_map(|revoked| json!({"revoked": revoked})),
-        of(second()).prop_map(|at| json!({"notAfter": at.map(t)})),
-        prop_oneof![Just(None), Just(Some("5m")), Just(Some("1h")), Just(Some("14d"))]
+        1 => Just(json!({})),
+        2 => any::<bool>().prop_map(|revoked| json!({"revoked": revoked})),
+        1 => of(second()).prop_map(|at| json!({"notAfter": at.map(t)})),
+        1 => prop_oneof![Just(None), Just(Some("5m")), Just(Some("1h")), Just(Some("14d"))]
             .prop_map(|life| json!({"expiresAfter": life})),
-        prop_oneof![Just("Email"), Just("Link")].prop_map(|how| json!({"delivery": how})),
+        1 => prop_oneof![Just("Email"), Just("Link")].prop_map(|how| json!({"delivery": how})),
     ]
     .boxed()
 }
@@ -190,7 +190,7 @@ pub(super) fn quiet_act() -> BoxedStrategy<Act> {
         4 => of(outcome()).prop_map(Act::Turn),
         1 => (0..4i64).prop_map(Act::Accept),
         1 => (0..4i64).prop_map(Act::Decline),
-        1 => fields().prop_map(Act::Apply),
+        2 => fields().prop_map(Act::Apply),
         2 => world().prop_map(Act::World),
     ]
     .boxed()

@@ -92,6 +92,8 @@ proptest! {
         prop_assume!(!matches!(ended, Standing::Pending | Standing::Open { .. }));
         // A new link that was asked for in time may still be on its way.
         prop_assume!(!report::is_on_its_way(&story.status()));
+        story.set(json!({"revoked": null})); // Taken back: that alone revives nothing.
+        prop_assert!(!story.would_mail(), "{acts:?}");
         for act in &more {
             story.act(act);
             prop_assert!(!story.would_mail(), "{acts:?} then {more:?}");
