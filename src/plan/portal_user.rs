@@ -21,6 +21,8 @@ use crate::api::{
     UserType, marks,
 };
 
+#[cfg(test)]
+mod properties;
 mod report;
 #[cfg(test)]
 mod tests;

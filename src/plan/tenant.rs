@@ -27,6 +27,8 @@ use crate::plan::delivery::Outcome;
 use crate::plan::invitation::Place;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 /// First pause between two turns of a fight over a workload's scale; doubles each time.
