@@ -85,6 +85,7 @@ mod tests {
         let hanging = gate.pass(Instant::now() + PAUSE, std::future::pending());
         let waiting = gate.pass(Instant::now() + PAUSE / 2, async { Ok(()) });
         let answer = tokio::select! {
+            biased; // The hanging one comes first, or it would be the other's turn.
             answer = hanging => answer,
             answer = waiting => answer,
         };
