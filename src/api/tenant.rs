@@ -254,6 +254,9 @@ pub struct SavedWorkload {
     /// How often something else scaled it up while the portal was off.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub contested: i32,
+    /// Who did so last, as far as the API server knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contested_by: Option<String>,
     /// When the operator last scaled it: a fight is paced from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scaled_time: Option<Time>,

@@ -14,9 +14,9 @@ use kube::ResourceExt;
 use tokio::sync::watch as watch_channel;
 use tokio::task::JoinSet;
 
-use crate::api::{Group, Invitation, Portal, PortalUser, Tenant};
+use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::invitation::Place as View;
-use crate::plan::{Facts, Plan};
+use crate::plan::{Effect, Facts, Plan};
 use crate::shell::alarm::Slot;
 use crate::shell::error::Error;
 use crate::shell::kinds::Kind;
@@ -81,7 +81,15 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
             }
         };
         drop(claim);
+        let scaled = scaled(&plan.effects);
         let done = effects::perform(ctx, &*object, plan.effects, fence, place.take()).await;
+        if done.error.is_none() {
+            // The watch tells nothing new of what was taken for known: who saved a count has to drop it now.
+            for workload in scaled {
+                let concerns = concerns::of_workload(&key.namespace, &workload, &ctx.world.look());
+                concerns.iter().for_each(|concern| push(ctx, concern));
+            }
+        }
         for change in done.changes {
             if let Some(new) = &change.new {
                 object = new.clone();
@@ -94,6 +102,15 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
         }
     }
     Err(Error::restless())
+}
+
+/// Workloads that these effects scale.
+fn scaled(effects: &[Effect]) -> Vec<WorkloadRef> {
+    let scaled = effects.iter().filter_map(|effect| match effect {
+        Effect::Scale { workload, .. } => Some(workload.clone()),
+        _ => None,
+    });
+    scaled.collect()
 }
 
 /// What one step decided.

@@ -31,6 +31,9 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+/// The field manager of the operator's own scaling: it fights with everybody but itself.
+pub const OURSELVES: &str = "portal-operator";
+
 /// First pause between two turns of a fight over a workload's scale; doubles each time.
 const FIRST_TRUCE: SignedDuration = SignedDuration::from_secs(1);
 /// Longest pause between two turns of such a fight.
@@ -210,29 +213,34 @@ fn scale(
                     name: workload.name.clone(),
                     replicas,
                     contested: 0,
+                    contested_by: None,
                     scaled_time: Some(Time(now)),
                 });
                 effects.push(order(0));
             }
-            (true, Some(mut saved)) if replicas > 0 => {
-                let last = saved.scaled_time.as_ref().map(|t| t.0);
-                let due = last.and_then(|t| t.checked_add(truce(saved.contested)).ok());
-                if due.is_none_or(|due| due <= now) {
+            (true, Some(mut saved)) => {
+                let by = seen.scaled_by.as_deref().unwrap_or("something else");
+                let due = truce_ends(&saved).filter(|due| *due > now);
+                if replicas > 0 && due.is_none() {
                     saved.contested = saved.contested.saturating_add(1);
+                    saved.contested_by = seen.scaled_by.clone().filter(|by| seen.trouble.is_none() && by != OURSELVES);
                     saved.scaled_time = Some(Time(now));
                     effects.push(order(0));
-                } else {
-                    wake.push(due);
                 }
-                // Where scaling failed nobody fights: it is only tried again, at the same pace.
-                if seen.trouble.is_none() {
-                    let by = seen.scaled_by.as_deref().unwrap_or("something else");
-                    let message = format!("{name} was scaled to {replicas} by {by} while the portal is off.");
-                    scaling = Scaling::Trouble(Reason::ScaleContested, message);
+                // A fight is told as long as its truce lasts: a sentence that went with the scaling would be read by
+                // nobody. Where scaling failed nobody fights: it is only tried again, at the same pace.
+                let by = if replicas > 0 { Some(by) } else { saved.contested_by.as_deref() };
+                if let Some(by) = by.filter(|_| replicas > 0 || due.is_some()) {
+                    wake.push(truce_ends(&saved));
+                    if seen.trouble.is_none() {
+                        let message =
+                            format!("{name} was scaled up by {by} while the portal is off; it goes down again.");
+                        scaling = Scaling::Trouble(Reason::ScaleContested, message);
+                    }
                 }
                 result.push(saved);
             }
-            (true, saved) => result.extend(saved),
+            (true, None) => {}
             (false, Some(saved)) if replicas == 0 && saved.replicas > 0 => {
                 effects.push(order(saved.replicas));
                 result.push(saved);
@@ -241,6 +249,11 @@ fn scale(
         }
     }
     (result, scaling)
+}
+
+/// The end of the pause after the last scaling.
+fn truce_ends(saved: &SavedWorkload) -> Option<Timestamp> {
+    saved.scaled_time.as_ref()?.0.checked_add(truce(saved.contested)).ok()
 }
 
 /// The pause before turn `contested` of a fight.
@@ -278,7 +291,7 @@ pub fn known_workloads(tenant: &Tenant) -> Vec<WorkloadRef> {
 fn replicas_annotation(tenant: &Tenant, status: &TenantStatus, effects: &mut Vec<Effect>) {
     let saved = status.portal.iter().flat_map(|p| &p.workloads);
     let lasting: Vec<SavedWorkload> =
-        saved.map(|s| SavedWorkload { contested: 0, scaled_time: None, ..s.clone() }).collect();
+        saved.map(|s| SavedWorkload { contested: 0, contested_by: None, scaled_time: None, ..s.clone() }).collect();
     let value = if lasting.is_empty() { None } else { serde_json::to_string(&lasting).ok() };
     if value.as_ref() != tenant.annotations().get(marks::REPLICAS) {
         // Before any scaling: the count must be safe in both places when the workload goes down.

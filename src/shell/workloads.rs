@@ -17,6 +17,7 @@ use super::status::{PATIENCE, call};
 use super::watch::events;
 use super::world::Workload;
 use crate::api::WorkloadRef;
+use crate::plan::tenant::OURSELVES;
 
 /// A kind of workload that does not exist yet may be installed later.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -135,7 +136,7 @@ pub async fn scale(ctx: &Context, namespace: &str, workload: &WorkloadRef, repli
     const DOING: &str = "scale a workload";
     let resource = ctx.sorts.resource(&ctx.client, &sort(workload)).await?;
     let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), namespace, &resource);
-    let params = PatchParams { field_manager: Some("portal-operator".into()), ..PatchParams::default() };
+    let params = PatchParams { field_manager: Some(OURSELVES.into()), ..PatchParams::default() };
     let patch = Patch::Merge(json!({ "spec": { "replicas": replicas } }));
     let answer = tokio::time::timeout(PATIENCE, api.patch_scale(&workload.name, &params, &patch)).await;
     let answer = answer.map_err(|_| Error::slow(DOING)).and_then(|a| a.map_err(|e| Error::api(DOING, e)));
@@ -145,7 +146,7 @@ pub async fn scale(ctx: &Context, namespace: &str, workload: &WorkloadRef, repli
         Ok(scale) => {
             row.replicas = Some(replicas);
             row.version = row.version.max(version(&scale.metadata));
-            row.scaled_by = Some("portal-operator".into());
+            row.scaled_by = Some(OURSELVES.into());
             row.trouble = None;
             Ok(())
         }

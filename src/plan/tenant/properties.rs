@@ -192,6 +192,7 @@ proptest! {
             name: "web".into(),
             replicas,
             contested,
+            contested_by: None,
             scaled_time: scaled.map(|n| Time(moment(n))),
         };
         if on {
