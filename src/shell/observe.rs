@@ -101,26 +101,30 @@ impl Tables {
         })
     }
 
-    /// The invitation that stands for this address instead: one that is open or being sent before one that is not, an
-    /// applied one before a user's own, then the lower name. Those that ended, or are planned for later, do not count.
+    /// The invitation that stands for this address instead: one that is open, being sent or answered before one that is
+    /// not, an applied one before a user's own, then the lower name. Those that ended, or are planned for later, do not
+    /// count. An answer counts for all who asked before it: whoever accepted would else be mailed before the account is
+    /// seen, or once it is deleted, and whoever declined at once.
     fn rival(&self, me: &Invitation, ns: &str, address: &Address, now: Timestamp) -> Option<String> {
         let mark = Mark::Address(ns.to_owned(), me.spec.tenant_ref.name.clone(), address.canonical().to_owned());
+        let all: Vec<&Invitation> = self.invitations.marked(&mark).map(AsRef::as_ref).collect();
         let contends = |i: &&Invitation| {
             let status = i.status.clone().unwrap_or_default();
-            let waiting = status.serial.is_none()
+            let waiting = !all.iter().any(|other| answers(other, i))
+                && status.serial.is_none()
                 && status.declined_time.is_none()
                 && status.revoked_time.is_none()
                 && status.expired_time.is_none()
                 && !i.spec.revoked
                 && i.spec.send_at.as_ref().is_none_or(|at| at.0 <= now)
                 && i.spec.not_after.as_ref().is_none_or(|at| at.0 > now);
-            waiting || self.has_seat(i, now)
+            waiting || self.has_seat(i, now) || answers(i, me)
         };
         let rank = |i: &Invitation| {
-            (!self.has_seat(i, now), i.labels().contains_key(crate::api::marks::MADE_BY), i.name_any())
+            let stands = self.has_seat(i, now) || answers(i, me);
+            (!stands, i.labels().contains_key(crate::api::marks::MADE_BY), i.name_any())
         };
-        let rivals =
-            self.invitations.marked(&mark).map(AsRef::as_ref).filter(|i: &&Invitation| i.name_any() != me.name_any());
+        let rivals = all.iter().copied().filter(|i| i.name_any() != me.name_any());
         let first = rivals.filter(contends).min_by_key(|i| rank(i))?;
         (rank(first) < rank(me)).then(|| first.name_any())
     }
@@ -361,6 +365,13 @@ fn is_partner(tenant: &Tenant, home: &Tenant) -> bool {
 
 fn expires_after(tenant: &Tenant) -> Option<SignedDuration> {
     Some(tenant.spec.invitations.as_ref()?.expires_after.as_ref()?.length())
+}
+
+/// Whether an invitation was answered after the other one asked: by being made, or by its `sendAt`.
+fn answers(invitation: &Invitation, other: &Invitation) -> bool {
+    let answered = invitation.status.as_ref().and_then(|s| s.accepted_time.as_ref().or(s.declined_time.as_ref()));
+    let asked = other.spec.send_at.as_ref().max(other.metadata.creation_timestamp.as_ref());
+    invitation.name_any() != other.name_any() && answered.is_some_and(|answered| asked <= Some(answered))
 }
 
 fn allowed_domains(tenant: &Tenant) -> Option<Vec<String>> {
