@@ -3,13 +3,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod api;
 mod crashes;
 mod crowd;
+mod duplicates;
 mod examples;
 mod harness;
 mod install;
 mod life;
+mod orders;
+mod references;
 mod refusals;
 mod replicas;
+mod resend;
+mod restore;
+mod seats;
+mod stagecraft;
 mod story;
+mod switch;
