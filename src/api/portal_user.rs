@@ -91,6 +91,7 @@ pub struct PortalUserSpec {
     pub home_tenant_ref: Option<LocalRef>,
     /// Invite this person: `{}` is enough. Omitted: nobody is mailed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(merge_strategy = MapMerge::Atomic)]
     pub invitation: Option<UserInvitation>,
     /// Whether the account may be used. `Deleted` is a soft deletion: kept and visible, no access, never mailed.
     #[serde(default, skip_serializing_if = "is_active")]
