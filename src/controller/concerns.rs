@@ -202,7 +202,7 @@ impl Concerning for Group {
             let mark = Mark::Group(circle.namespace.clone(), tenant.clone(), group.name_any());
             circle.marked(&tables.users, &mark, Pace::InLine);
             circle.marked(&tables.invitations, &mark, Pace::InLine);
-            circle.one(KindId::Tenant, tenant, Pace::Nudge);
+            circle.counts(tenant);
             circle.holders(tenant);
         }
         circle.concerns

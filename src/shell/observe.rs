@@ -40,6 +40,10 @@ impl Tables {
 
     /// What one invitation sees.
     pub fn invitation_seen(&self, me: &Invitation, place: Place, now: Timestamp) -> inv::Seen {
+        inv::Seen { seats: self.seats(me, now), ..self.seen_but_for_seats(me, place, now) }
+    }
+
+    fn seen_but_for_seats(&self, me: &Invitation, place: Place, now: Timestamp) -> inv::Seen {
         let (ns, spec) = (ns(me), &me.spec);
         let tenant_name = &spec.tenant_ref.name;
         let tenant = self.tenant_of(&ns, tenant_name);
@@ -85,7 +89,7 @@ impl Tables {
             unknown_roles: roles.filter(|role| catalogue.role(role).is_none()).cloned().collect(),
             groups,
             unknown_groups,
-            seats: self.seats(me, &ns, tenant, address.as_ref(), now),
+            seats: inv::Seats::default(),
         }
     }
 
@@ -134,33 +138,32 @@ impl Tables {
             || invitation.status.as_ref().is_some_and(|status| needs_seat(&invitation.spec, status, now))
     }
 
-    /// Seats as one invitation sees them. Counted only where there is a limit.
-    fn seats(
-        &self,
-        me: &Invitation,
-        ns: &str,
-        tenant: Option<&Tenant>,
-        address: Option<&Address>,
-        now: Timestamp,
-    ) -> inv::Seats {
-        let limit = tenant.and_then(|t| t.spec.user_limit);
-        let (Some(limit), Some(address)) = (limit, address) else { return inv::Seats::default() };
-        let mark = Mark::Tenant(ns.to_owned(), me.spec.tenant_ref.name.clone());
-        let mut taken = self.seated(&mark, now);
+    /// Seats as one invitation sees them. Counted only where there is a limit, and those who wait only until it is
+    /// reached. Who could not be mailed anyway waits for no seat: one with a mistake would else keep it from all others.
+    fn seats(&self, me: &Invitation, now: Timestamp) -> inv::Seats {
+        let (ns, tenant) = (ns(me), &me.spec.tenant_ref.name);
+        let limit = self.tenant_of(&ns, tenant).and_then(|t| t.spec.user_limit);
+        let (Some(limit), Some(address)) = (limit, Address::parse(&me.spec.email)) else {
+            return inv::Seats::default();
+        };
+        let mut taken = self.seated(&Mark::Tenant(ns.clone(), tenant.clone()), now);
         taken.remove(address.canonical());
         let age = |i: &Invitation| (i.metadata.creation_timestamp.as_ref().map(|t| t.0), i.name_any());
         let mine = age(me);
-        let allowed = tenant.and_then(allowed_domains);
         let mut before = HashSet::new();
-        for other in self.invitations.marked(&Mark::Waiting(ns.to_owned(), me.spec.tenant_ref.name.clone())) {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        for other in self.invitations.marked(&Mark::Waiting(ns, tenant.clone())) {
+            if count(taken.len() + before.len()) >= limit {
+                break;
+            }
             let due = other.spec.send_at.as_ref().is_none_or(|at| at.0 <= now) && !other.spec.revoked;
             let Some(theirs) = Address::parse(&other.spec.email).filter(|_| due && age(other) < mine) else { continue };
-            let may = allowed.as_ref().is_none_or(|domains| theirs.is_in(domains));
-            if may && theirs != *address && !taken.contains(theirs.canonical()) {
+            let counted = theirs == address || taken.contains(theirs.canonical());
+            let could = || inv::can_be_mailed(&other.spec, &self.seen_but_for_seats(other, Place::Free, now));
+            if !counted && could() {
                 before.insert(theirs.canonical().to_owned());
             }
         }
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         inv::Seats { limit: Some(limit), taken: count(taken.len()), waiting_before: count(before.len()) }
     }
 

@@ -51,6 +51,11 @@ pub(super) fn until_scheduled(spec: &InvitationSpec, seen: &Seen) -> Option<Hold
     unresolved(spec, seen).or_else(|| not_wanted_by_others(seen))
 }
 
+/// Whether nothing but time, the switch, a seat or the relay is in the way of a mail.
+pub fn can_be_mailed(spec: &InvitationSpec, seen: &Seen) -> bool {
+    until_scheduled(spec, seen).is_none()
+}
+
 fn too_late(spec: &InvitationSpec, now: Timestamp) -> Option<Hold> {
     let limit = spec.not_after.as_ref().filter(|limit| limit.0 <= now)?;
     let message = format!("Nothing is sent any more: notAfter was {}.", limit.0);

@@ -24,7 +24,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 pub use account::account;
-pub use hold::Hold;
+pub use hold::{Hold, can_be_mailed};
 pub use standing::{Answer, Standing, answer, is_open, needs_seat, standing};
 
 use super::access::{GroupRoles, Rights};
