@@ -177,7 +177,7 @@ async fn a_deleted_user_stays_visible_without_access_mail_or_seat() {
     }
     while_nothing_happens(Duration::from_secs(1)).await;
     assert_eq!((stage.mail_count(), ns.find::<Invitation>("four.invite").await.is_none()), (0, true));
-    counts(3, 2, 1).await;
+    counts(2, 2, 1).await;
     // An open link of somebody who is suspended meanwhile opens nothing.
     ns.apply(user("six", "six@acme.example", json!({}))).await;
     ns.apply(invitation("six", "six@acme.example", json!({}))).await;
@@ -190,7 +190,7 @@ async fn a_deleted_user_stays_visible_without_access_mail_or_seat() {
     for name in ["two", "three"] {
         ns.wait_condition::<PortalUser>(name, "AccessGranted", "True", "Granted").await;
     }
-    counts(4, 3, 0).await;
+    counts(3, 3, 0).await;
 }
 
 #[tokio::test]

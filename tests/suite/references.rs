@@ -107,6 +107,7 @@ async fn whatever_is_missing_is_named_and_heals_when_it_comes() {
         ["invitedByRef", "PortalUser \"carol\""],
         user("carol", "carol@acme.example", json!({})),
     );
+    ns.apply("{kind: Tenant, metadata: {name: acme}, spec: {partnerRefs: [{name: contoso}]}}").await;
     for (name, change, ..) in missing() {
         ns.apply(with(user(name, &format!("u-{name}@acme.example"), json!({})), change.clone())).await;
         ns.apply(invitation(name, &format!("{name}@acme.example"), change)).await;
@@ -141,7 +142,7 @@ async fn whatever_is_missing_is_named_and_heals_when_it_comes() {
         ns.wait_state::<Invitation>(name, "Sent").await;
     }
     // What goes missing after the mail is no reason to send another, and no reason to refuse.
-    let token = stage.token_of(" <group@").await;
+    let token = stage.token_of("group@").await;
     ns.delete::<Group>("london").await;
     misses::<PortalUser>(ns, "group", "GroupUnknown", &["\"london\""]).await;
     assert_eq!(stage.operator.accept(&token).await.0, 200);
