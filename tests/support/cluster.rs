@@ -16,7 +16,7 @@ use portal_operator::api::GROUP;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{PATIENCE, random, say_loudly, until};
+use super::{PATIENCE, random, say_loudly, secrets::leaks, until};
 
 /// Who applies, in `managedFields`: a person with kubectl, so to speak.
 pub const FIELD_MANAGER: &str = "test";
@@ -74,6 +74,7 @@ fn kind_of(crd: &Value) -> ApiResource {
 }
 
 /// A namespace that exists as long as this value. When the test fails, its objects and the operator's log are printed.
+/// When it does not, its objects are searched for secrets, and it fails after all if one of them tells one.
 ///
 /// `PORTAL_OPERATOR_KEEP=1` leaves it behind.
 pub struct Namespace {
@@ -119,6 +120,31 @@ impl Namespace {
     }
 }
 
+/// What the objects of a namespace tell that they must not tell. Secrets may: the keys and the link Secrets are there.
+async fn told(client: &Client, namespace: &str) -> Vec<String> {
+    let ours = portal_operator::api::crds();
+    let others =
+        [("events.k8s.io", "Event"), ("", "ConfigMap"), ("coordination.k8s.io", "Lease"), ("apps", "Deployment")];
+    let others = others.map(|(group, kind)| ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind)));
+    let mut told = Vec::new();
+    for kind in ours.iter().map(kind_of).chain(others) {
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind);
+        match api.list(&ListParams::default()).await {
+            // Not looked at is not clean.
+            Err(error) => told.push(format!("{} cannot be looked at: {error}", kind.plural)),
+            Ok(list) => {
+                for object in list {
+                    let text = serde_json::to_string(&object).expect("an object is JSON");
+                    told.extend(
+                        leaks(text.as_bytes()).iter().map(|l| format!("{} {}: {l:?}", kind.kind, object.name_any())),
+                    );
+                }
+            }
+        }
+    }
+    told
+}
+
 async fn dump(client: &Client, namespace: &str) -> String {
     let mut text = String::new();
     for crd in portal_operator::api::crds() {
@@ -158,16 +184,21 @@ impl Drop for Namespace {
             runtime.block_on(async {
                 let client = Client::try_from(Config::infer().await.ok()?).ok()?;
                 let report = if failed { dump(&client, &name).await } else { String::new() };
+                let told = if failed { Vec::new() } else { told(&client, &name).await };
                 if !keep {
                     let api: Api<core::Namespace> = Api::all(client);
                     let _ = api.delete(&name, &DeleteParams::background()).await; // the whole plane goes soon
                 }
-                Some(report)
+                Some((report, told))
             })
         });
-        let report = farewell.join().ok().flatten();
+        let (report, told) = farewell
+            .join()
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| ("cannot be read".to_owned(), vec!["the API server cannot be asked".to_owned()]));
         if failed {
-            eprintln!("=== objects of {}\n{}", self.name, report.unwrap_or("cannot be read".to_owned()));
+            eprintln!("=== objects of {}\n{report}", self.name);
             for log in self.logs.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 eprintln!("=== end of {}\n{}", log.display(), tail(log, 60));
             }
@@ -175,6 +206,7 @@ impl Drop for Namespace {
         if keep {
             say_loudly(&format!("kept namespace {}", self.name));
         }
+        assert!(failed || told.is_empty(), "{}: objects tell what they must not: {told:#?}", self.name);
     }
 }
 

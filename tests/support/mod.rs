@@ -6,6 +6,7 @@
 //! * [`proxy`]: a reverse proxy in front of the API server that loses, delays and refuses.
 //! * [`audit`]: what the API server says that the operator asked for.
 //! * [`mailpit`] and [`mail`]: a mail server, and mails as their readers see them.
+//! * [`secrets`]: looks for what must not be told.
 //! * [`http`] and [`process`]: the two tools beneath.
 #![allow(dead_code, reason = "a harness offers more than the tests of one day use")]
 
@@ -18,6 +19,7 @@ pub mod objects;
 pub mod operator;
 pub mod process;
 pub mod proxy;
+pub mod secrets;
 pub mod smtp;
 
 use std::{
