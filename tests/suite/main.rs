@@ -22,3 +22,4 @@ mod seats;
 mod stagecraft;
 mod story;
 mod switch;
+mod weather;
