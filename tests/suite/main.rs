@@ -5,8 +5,10 @@ mod support;
 
 mod accounts;
 mod api;
+mod chaos;
 mod crashes;
 mod crowd;
+mod debris;
 mod duplicates;
 mod examples;
 mod harness;
