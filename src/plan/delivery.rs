@@ -35,7 +35,7 @@ pub enum Stage {
 }
 
 /// An answer of the relay.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
     /// Reply code (RFC 5321, 4.2).
     pub code: u16,
@@ -49,6 +49,19 @@ impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
         self.enhanced.map_or(Ok(()), |(class, subject, detail)| write!(f, " {class}.{subject}.{detail}"))
+    }
+}
+
+/// Longest word of a relay that is shown: longer ones may be what it was told.
+const LONGEST_WORD: usize = 24;
+
+/// For logs. WARNING: relays quote what they do not like, among it the link of a mail: nothing that could be one is
+/// shown.
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show = |word| if str::len(word) > LONGEST_WORD { "…" } else { word };
+        let words: Vec<&str> = self.text.split_whitespace().map(show).collect();
+        write!(f, "{self} ({:?})", words.join(" "))
     }
 }
 
@@ -293,6 +306,14 @@ mod tests {
             Outcome::Relay { reason, login: true, .. } => ('L', Some(*reason)),
             Outcome::Unknown { .. } => ('U', None),
         }
+    }
+
+    #[test]
+    fn what_a_relay_quotes_is_not_shown() {
+        let text =
+            "5.7.1 on our list: <https://portal.example/invitation#AQAAAAEAAAAB>, see http://list.example".into();
+        let shown = format!("{:?}", Reply { code: 550, enhanced: Some((5, 7, 1)), text });
+        assert_eq!(shown, "550 5.7.1 (\"5.7.1 on our list: … see http://list.example\")");
     }
 
     #[test]

@@ -209,7 +209,8 @@ impl Connection {
                     let answer = answers.pop().unwrap_or_default();
                     self.write(answer.as_bytes(), Stage::Login, deadline).await?;
                 }
-                _ => return Err((Stage::Login, Failure::Rejected(reply))),
+                // Some repeat what they heard: their words are not even logged.
+                _ => return Err((Stage::Login, Failure::Rejected(Reply { text: String::new(), ..reply }))),
             }
         }
         let reply = Reply { code: 535, enhanced: None, text: "too many challenges".into() };
