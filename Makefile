@@ -35,10 +35,12 @@ deny: ## check licences, banned crates, sources and, where possible, advisories
 unit: ## run the tests that need nothing but the crate
 	cargo test --lib
 
-# Compiled first, so that the control plane does not idle while cargo works. KEEP=1 leaves its folder behind.
+# Compiled first, so that the control plane does not idle while cargo works. KEEP=1 leaves its folder behind. The order
+# matters: one target kills the API server, and the last one reads what all have left behind.
 integration: ## run the tests that need Kubernetes, on a control plane of their own (ARGS='NAME -- --nocapture')
 	cargo test --test '*' --no-run
-	$(CONTROL_PLANE) $(if $(KEEP),--keep) -- cargo test --test '*' $(ARGS)
+	$(CONTROL_PLANE) $(if $(KEEP),--keep) -- bash -euc 'for target; do cargo test --test "$$target" $(ARGS); done' \
+	  integration suite restart leaks
 
 test: lint deny unit integration ## run all of the above: what CI runs
 

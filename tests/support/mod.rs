@@ -8,7 +8,7 @@
 //! * [`mailpit`] and [`mail`]: a mail server, and mails as their readers see them.
 //! * [`secrets`]: looks for what must not be told.
 //! * [`http`] and [`process`]: the two tools beneath.
-#![allow(dead_code, reason = "a harness offers more than the tests of one day use")]
+#![allow(dead_code, unused_imports, reason = "a harness offers more than each test target uses")]
 
 pub mod audit;
 pub mod cluster;

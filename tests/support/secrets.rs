@@ -5,6 +5,7 @@
 //! signed it, and keys need not be known.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use base64::Engine;
@@ -51,38 +52,109 @@ pub fn leaks(bytes: &[u8]) -> Vec<Leak> {
 }
 
 fn look(bytes: &[u8], dresses: usize, worn: &mut Vec<&'static str>, found: &mut Vec<Leak>) {
-    let mut tell = |what: &str, at: usize| {
-        let after = String::from_utf8_lossy(&bytes[at.saturating_sub(80)..at]).into_owned();
-        found.push(Leak { what: what.to_owned(), dresses: worn.clone(), after });
-    };
-    for (what, word) in words() {
-        if let Some(at) = position(bytes, word) {
-            tell(what, at);
-        }
-    }
-    if let Some(at) = (0..bytes.len()).find(|at| is_token(&bytes[*at..])) {
-        tell("a token", at);
+    let survey = survey(bytes);
+    let before = |at: usize| String::from_utf8_lossy(&bytes[at.saturating_sub(80)..at]).into_owned();
+    for (what, at) in &survey.secrets {
+        found.push(Leak { what: (*what).to_owned(), dresses: worn.clone(), after: before(*at) });
     }
     if dresses == 0 {
         return;
     }
-    for (name, undressed) in undress(bytes) {
+    for (name, at, undressed) in undress(bytes, &survey) {
         worn.push(name);
-        let before = found.len();
+        let first = found.len();
         look(&undressed, dresses - 1, worn, found);
-        if worn.len() == 1 {
-            // The outermost text is the one that people can search.
-            for leak in &mut found[before..] {
-                leak.after.retain(|c| !c.is_control());
-            }
-        }
         worn.pop();
+        // The outermost text is the one that people can search, if the place in it is known.
+        found[first..].iter_mut().filter(|_| at > 0).for_each(|leak| leak.after = before(at));
     }
 }
 
+/// What one walk over the bytes shows.
+#[derive(Default)]
+struct Survey {
+    /// What lies there undressed, and where.
+    secrets: Vec<(&'static str, usize)>,
+    has_percent: bool,
+    has_folds: bool,
+    /// Stretches that may be base64 or hexadecimal, and such that may be lists of numbers.
+    base64: Vec<Range<usize>>,
+    lists: Vec<Range<usize>>,
+}
+
+/// Walks once, by hand: a run leaves hundreds of megabytes behind, and tests are compiled without optimization.
+fn survey(bytes: &[u8]) -> Survey {
+    let (mut survey, words) = (Survey::default(), words());
+    let (mut base64_from, mut list_from) = (0, 0);
+    let mut at = 0;
+    while at <= bytes.len() {
+        // One beyond the end, so that the last stretch ends too.
+        let byte = if at < bytes.len() { bytes[at] } else { 0 };
+        let sorts = SORTS[byte as usize];
+        if sorts & BASE64 == 0 {
+            if at - base64_from >= SHORTEST * 4 / 3 {
+                survey.base64.push(base64_from..at);
+            }
+            base64_from = at + 1;
+        }
+        if sorts & LIST == 0 {
+            // The shortest list that is looked for is the password: two digits and a comma for each letter.
+            if at - list_from >= RELAY_PASSWORD.len() * 3 {
+                survey.lists.push(list_from..at);
+            }
+            list_from = at + 1;
+        }
+        if sorts & ODD != 0 {
+            survey.has_percent |= byte == b'%';
+            survey.has_folds |= byte == b'=' && bytes[at + 1..].first().is_some_and(|next| b"\r\\".contains(next));
+            if byte == 1 && is_token(&bytes[at..]) {
+                survey.secrets.push(("a token", at));
+            }
+        }
+        if words.starts[byte as usize] {
+            for (what, word) in &words.words {
+                if bytes[at..].starts_with(word) {
+                    survey.secrets.push((what, at));
+                }
+            }
+        }
+        at += 1;
+    }
+    survey
+}
+
+/// Sorts of bytes, by bits.
+const BASE64: u8 = 1;
+const LIST: u8 = 2;
+const ODD: u8 = 4;
+const SORTS: [u8; 256] = {
+    let mut sorts = [0; 256];
+    let mut n = 0;
+    while n < 256 {
+        let byte = n as u8;
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_') {
+            sorts[n] |= BASE64;
+        }
+        if byte.is_ascii_digit() || matches!(byte, b',' | b' ') {
+            sorts[n] |= LIST;
+        }
+        if matches!(byte, b'%' | b'=' | 1) {
+            sorts[n] |= ODD;
+        }
+        n += 1;
+    }
+    sorts
+};
+
+/// What to look for as it is, and with which bytes it may begin.
+struct Words {
+    words: Vec<(&'static str, Vec<u8>)>,
+    starts: [bool; 256],
+}
+
 /// The password as it is, and as it looks within base64, at each of the three places where it may begin.
-fn words() -> &'static [(&'static str, Vec<u8>)] {
-    static WORDS: OnceLock<Vec<(&str, Vec<u8>)>> = OnceLock::new();
+fn words() -> &'static Words {
+    static WORDS: OnceLock<Words> = OnceLock::new();
     WORDS.get_or_init(|| {
         let mut words = vec![("a relay's password", RELAY_PASSWORD.as_bytes().to_vec())];
         for before in 0..3usize {
@@ -93,7 +165,9 @@ fn words() -> &'static [(&'static str, Vec<u8>)] {
                 words.push(("a relay's password, in base64", alphabet.encode(&text).as_bytes()[pure.clone()].to_vec()));
             }
         }
-        words
+        let mut starts = [false; 256];
+        words.iter().for_each(|(_, word)| starts[word[0] as usize] = true);
+        Words { words, starts }
     })
 }
 
@@ -106,52 +180,39 @@ fn is_token(bytes: &[u8]) -> bool {
     }
 }
 
-fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window[0] == wanted[0] && window == wanted)
-}
-
-/// Every reading of these bytes, or of a part of them, as a dress over something else.
-fn undress(bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+/// Every reading of these bytes, or of a part of them, as a dress over something else, and where that part begins.
+fn undress(bytes: &[u8], survey: &Survey) -> Vec<(&'static str, usize, Vec<u8>)> {
     let mut readings = Vec::new();
-    let percent = from_percent(bytes);
-    readings.extend(percent.map(|bytes| ("percent signs", bytes)));
-    readings.extend(unfolded(bytes).map(|bytes| ("folded lines", bytes)));
-    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
-    for run in runs(bytes, base64, SHORTEST * 4 / 3) {
-        let run: Vec<u8> = run
-            .iter()
-            .map(|byte| {
-                if *byte == b'-' {
-                    b'+'
-                } else if *byte == b'_' {
-                    b'/'
-                } else {
-                    *byte
-                }
-            })
-            .collect();
+    if survey.has_percent {
+        readings.extend(from_percent(bytes).map(|plain| ("percent signs", 0, plain)));
+    }
+    if survey.has_folds {
+        readings.extend(unfolded(bytes).map(|plain| ("folded lines", 0, plain)));
+    }
+    for range in &survey.base64 {
+        let standard = |byte: &u8| match byte {
+            b'-' => b'+',
+            b'_' => b'/',
+            other => *other,
+        };
+        let run: Vec<u8> = bytes[range.clone()].iter().map(standard).collect();
         // Where in the run it begins is unknown: all four places are tried.
         for skip in 0..4 {
-            let part = &run[skip.min(run.len())..];
+            let part = &run[skip..];
             let whole = &part[..part.len() - usize::from(part.len() % 4 == 1)];
-            readings.extend(LENIENT.decode(whole).ok().map(|bytes| ("base64", bytes)));
+            readings.extend(LENIENT.decode(whole).ok().map(|plain| ("base64", range.start, plain)));
         }
         if run.iter().all(u8::is_ascii_hexdigit) {
-            readings.push(("hexadecimal", run.chunks_exact(2).filter_map(from_hex).collect()));
+            readings.push(("hexadecimal", range.start, run.chunks_exact(2).filter_map(from_hex).collect()));
         }
     }
-    let list = |byte: &u8| byte.is_ascii_digit() || b", ".contains(byte);
-    // The shortest that is looked for is the password, a number of two digits and a comma for each letter.
-    for run in runs(bytes, list, RELAY_PASSWORD.len() * 3) {
-        let numbers = run.split(|byte| *byte == b',').map(|number| std::str::from_utf8(number).unwrap_or("").trim());
-        readings.push(("a list of numbers", numbers.filter_map(|number| number.parse::<u8>().ok()).collect()));
+    for range in &survey.lists {
+        let numbers = bytes[range.clone()].split(|byte| *byte == b',');
+        let numbers = numbers.map(|number| std::str::from_utf8(number).unwrap_or("").trim());
+        let plain = numbers.filter_map(|number| number.parse::<u8>().ok()).collect();
+        readings.push(("a list of numbers", range.start, plain));
     }
     readings
-}
-
-/// The longest stretches of such bytes that have at least this length.
-fn runs(bytes: &[u8], is: impl Fn(&u8) -> bool, length: usize) -> impl Iterator<Item = &[u8]> {
-    bytes.split(move |byte| !is(byte)).filter(move |run| run.len() >= length)
 }
 
 fn from_hex(pair: &[u8]) -> Option<u8> {
@@ -160,14 +221,23 @@ fn from_hex(pair: &[u8]) -> Option<u8> {
 
 /// Without percent-encoding (RFC 3986). None: there was none.
 fn from_percent(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&byte, tail)) = rest.split_first() {
-        let coded = (byte == b'%').then(|| tail.get(..2).and_then(from_hex)).flatten();
-        plain.push(coded.unwrap_or(byte));
-        rest = if coded.is_some() { &tail[2..] } else { tail };
+    let mut parts = bytes.split(|byte| *byte == b'%');
+    let mut plain = parts.next()?.to_vec();
+    let mut is_coded = false;
+    for part in parts {
+        match part.get(..2).and_then(from_hex) {
+            Some(byte) => {
+                is_coded = true;
+                plain.push(byte);
+                plain.extend_from_slice(&part[2..]);
+            }
+            None => {
+                plain.push(b'%');
+                plain.extend_from_slice(part);
+            }
+        }
     }
-    (plain.len() < bytes.len()).then_some(plain)
+    is_coded.then_some(plain)
 }
 
 /// Without the line ends that mail programs insert (RFC 2045, 6.7), as they are or as a log shows them.
