@@ -5,6 +5,7 @@ use kube::{Resource, ResourceExt};
 use serde_json::json;
 
 use super::Context;
+use super::alarm::Slot;
 use super::error::Error;
 use super::kinds::Kind;
 use super::link::Claim;
@@ -125,7 +126,9 @@ async fn deliver<K: Kind>(ctx: &Context, object: &K, delivery: &Delivery, _fence
                 return Outcome::Deferred { reason: Reason::RelaySecretNotFound, message };
             };
             let outcome = post.mailer.deliver(delivery, link, in_time).await;
-            post.relay.learn(&outcome);
+            for waiting in post.relay.learn(&outcome) {
+                ctx.alarm.at_the_latest(&waiting, Slot::Nudge, ctx.clock.exact());
+            }
             outcome
         }
         Channel::Secret => match write_link(ctx, object, link).await {

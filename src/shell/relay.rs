@@ -21,6 +21,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause between two tries. Also the pause after a refused login: more than one a minute locks accounts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// A trouble with such a pause lasts: shorter ones are over before a crowd could have been told.
+const WORTH_TELLING: Duration = Duration::from_secs(4);
+
 /// Places at the relay.
 #[derive(Clone, Debug)]
 pub struct Relay(Arc<Shared>);
@@ -152,18 +155,25 @@ impl Relay {
         }
     }
 
-    /// Learns from how a delivery ended.
-    pub fn learn(&self, outcome: &Outcome) {
+    /// Learns from how a delivery ended. Yields those who wait and should look at what is the matter: once for each
+    /// trouble that lasts. Those who were here before it began know nothing of it, and those who are called one by one
+    /// could wait for their answer for days.
+    #[must_use = "somebody waits for an answer"]
+    pub fn learn(&self, outcome: &Outcome) -> Vec<Key> {
         let mut desk = self.desk();
+        let mut concerned = Vec::new();
         match outcome {
             Outcome::Relay { reason, message, login } => {
-                let pause = match &desk.breaker {
-                    Breaker::Closed => FIRST_PAUSE,
-                    Breaker::Trying { pause, .. } => (*pause * 2).min(LONGEST_PAUSE),
+                let (before, pause) = match &desk.breaker {
+                    Breaker::Closed => (Duration::ZERO, FIRST_PAUSE),
+                    Breaker::Trying { pause, .. } => (*pause, (*pause * 2).min(LONGEST_PAUSE)),
                     // Others that were under way fail alike: one trouble, counted once.
-                    Breaker::Open { .. } => return,
+                    Breaker::Open { .. } => return concerned,
                 };
                 let pause = if *login { LONGEST_PAUSE } else { pause };
+                if before < WORTH_TELLING && pause >= WORTH_TELLING {
+                    concerned.extend(desk.waiting.iter().cloned());
+                }
                 let until = Instant::now() + pause;
                 tracing::warn!(
                     reason = reason.as_str(),
@@ -190,6 +200,7 @@ impl Relay {
         desk.call();
         drop(desk);
         self.0.news.notify_one();
+        concerned
     }
 
     /// The relay's settings changed: what was learned of the old ones does not count.
@@ -324,7 +335,7 @@ mod tests {
     async fn a_refused_login_is_tried_once_a_minute_and_by_one_only() {
         let relay = Relay::new(4);
         let place = enter(&relay, "a");
-        relay.learn(&trouble(true));
+        let _ = relay.learn(&trouble(true));
         drop(place);
         assert!(enter(&relay, "b").is_none() && enter(&relay, "c").is_none());
         let begun = Instant::now();
@@ -332,7 +343,7 @@ mod tests {
         assert!(begun.elapsed() >= Duration::from_secs(60));
         let place = enter(&relay, "b").expect("the one who tries");
         assert!(tokio::time::timeout(Duration::from_secs(600), relay.calls()).await.is_err());
-        relay.learn(&Outcome::Delivered { queue_id: None });
+        let _ = relay.learn(&Outcome::Delivered { queue_id: None });
         drop(place);
         assert_eq!(relay.calls().await, vec![key("c")]);
     }
@@ -341,7 +352,7 @@ mod tests {
     async fn who_enters_to_try_and_sends_nothing_leaves_the_try_to_the_next() {
         let relay = Relay::new(4);
         let place = enter(&relay, "a");
-        relay.learn(&trouble(false));
+        let _ = relay.learn(&trouble(false));
         drop(place);
         assert!(enter(&relay, "b").is_none() && enter(&relay, "c").is_none());
         assert_eq!(relay.calls().await, vec![key("b")]);
@@ -353,7 +364,7 @@ mod tests {
     async fn who_comes_when_nobody_waited_is_called_too() {
         let relay = Relay::new(1);
         let place = enter(&relay, "a");
-        relay.learn(&trouble(false));
+        let _ = relay.learn(&trouble(false));
         drop(place);
         let called = tokio::spawn({
             let relay = relay.clone();
@@ -366,11 +377,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn those_who_wait_are_told_once_of_a_trouble_that_lasts() {
+        let relay = Relay::new(1);
+        let place = enter(&relay, "a");
+        assert!(enter(&relay, "b").is_none() && enter(&relay, "c").is_none());
+        let mut told = vec![relay.learn(&trouble(false)).len()];
+        drop(place);
+        for _ in 0..4 {
+            let name = relay.calls().await.remove(0).name;
+            let place = enter(&relay, &name);
+            told.push(relay.learn(&trouble(false)).len());
+            drop(place);
+            assert!(enter(&relay, &name).is_none());
+        }
+        // After 1, 2, 4, 8 and 16 s: whoever tries knows it by itself.
+        assert_eq!(told, vec![0, 0, 1, 0, 0]);
+
+        let relay = Relay::new(1);
+        let place = enter(&relay, "a");
+        assert!(enter(&relay, "b").is_none());
+        assert_eq!(relay.learn(&trouble(true)), vec![key("b")], "a login waits for a minute: told at once");
+        drop(place);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn one_trouble_of_many_counts_once_and_pauses_grow() {
         let relay = Relay::new(2);
         let (a, b) = (enter(&relay, "a"), enter(&relay, "b"));
-        relay.learn(&trouble(false));
-        relay.learn(&trouble(false));
+        let _ = relay.learn(&trouble(false));
+        let _ = relay.learn(&trouble(false));
         drop((a, b));
         let mut pauses = Vec::new();
         for _ in 0..3 {
@@ -379,7 +414,7 @@ mod tests {
             relay.calls().await;
             pauses.push(begun.elapsed().as_secs());
             let place = enter(&relay, "c");
-            relay.learn(&trouble(false));
+            let _ = relay.learn(&trouble(false));
             drop(place);
         }
         assert_eq!(pauses, vec![1, 2, 4]);
