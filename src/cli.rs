@@ -100,6 +100,10 @@ pub struct Run {
         num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub leader_elect: bool,
 
+    /// Name of the Lease: installations that share a namespace need one each.
+    #[arg(long, env = "PORTAL_OPERATOR_LEASE_NAME", default_value = "portal-operator")]
+    pub lease_name: String,
+
     /// Namespace of the Lease. Default: the operator's namespace.
     #[arg(long, env = "PORTAL_OPERATOR_LEASE_NAMESPACE")]
     pub lease_namespace: Option<String>,

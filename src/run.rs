@@ -17,8 +17,6 @@ use crate::plan::{Me, Settings};
 use crate::shell::{self, Context, Shared, keyring, mail_url};
 use crate::web;
 
-/// Name of the Lease.
-const LEASE: &str = "portal-operator";
 /// What is under way when a signal comes gets so long.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Pause between two tries to reach the API server at start.
@@ -75,7 +73,8 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     let clock = shell::clock::Clock;
     let (election, lead) = if run.leader_elect {
         let namespace = run.lease_namespace.clone().unwrap_or(own_namespace);
-        let (election, lead) = shell::lease::Election::new(client.clone(), &namespace, LEASE, &identity, clock.clone());
+        let (client, lease) = (client.clone(), run.lease_name.as_str());
+        let (election, lead) = shell::lease::Election::new(client, &namespace, lease, &identity, clock.clone());
         (Some(election), lead)
     } else {
         (None, shell::lease::Lead::always())
