@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build crds fmt lint deny unit integration test demo control-plane clean
+.PHONY: help build crds chart fmt lint deny unit integration test demo control-plane clean
 
 CONTROL_PLANE := tests/control-plane/control-plane run
 # The demo and the shell find `portal-operator` by name, as a user would.
@@ -19,8 +19,12 @@ help: ## show this
 build: ## build the operator (debug)
 	cargo build
 
-crds: ## write crds/ from the Rust types
+crds: ## write crds/ and the chart's copies from the Rust types
 	cargo run -q -- crds --dir crds
+	cargo run -q -- crds --dir charts/portal-operator/files/crds
+
+chart: ## write the README of the chart from its values
+	WRITE=1 cargo test -q --test chart the_readme
 
 fmt: ## format the code
 	cargo fmt
