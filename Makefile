@@ -44,7 +44,7 @@ unit: ## run the tests that need nothing but the crate
 integration: ## run the tests that need Kubernetes, on a control plane of their own (ARGS='NAME -- --nocapture')
 	cargo test --test '*' --no-run
 	$(CONTROL_PLANE) $(if $(KEEP),--keep) -- bash -euc 'for target; do cargo test --test "$$target" $(ARGS); done' \
-	  integration suite restart leaks
+	  integration house suite restart leaks
 
 test: lint deny unit integration ## run all of the above: what CI runs
 

@@ -17,6 +17,7 @@ mod life;
 mod orders;
 mod references;
 mod refusals;
+mod relays;
 mod replicas;
 mod resend;
 mod restore;
