@@ -124,7 +124,6 @@ async fn a_changed_address_is_asked_anew_and_unconfirmed_until_it_answers() {
     let after = ns.wait_condition::<PortalUser>("ada", "Registered", "True", "Registered").await;
     assert_eq!(status(&after)["registeredEmail"], "countess@acme.example");
     let after = ns.wait_condition::<PortalUser>("ada", "AccessGranted", "True", "Granted").await;
-    assert_eq!(status(&after)["access"][0]["permissions"].to_string().is_empty(), false);
     assert!(status(&after)["access"].to_string().contains("role:admin") && !status(&before)["access"].is_null());
     // Other letters are not another address.
     ns.apply(ada(json!({"email": " Countess@ACME.example "}))).await;

@@ -145,7 +145,12 @@ async fn who_cannot_be_mailed_holds_no_seat_back() {
 async fn only_allowed_domains_are_invited() {
     let Some(stage) = Stage::set("domains", Script::default()).await else { return };
     let ns = &stage.ns;
-    let tenant = |name: &str, domains: Value| json!({"kind": "Tenant", "metadata": {"name": name}, "spec": {"invitations": {"allowedEmailDomains": domains}}});
+    let tenant = |name: &str, domains: Value| {
+        let kind = if name == "contoso" { "Partner" } else { "Customer" };
+        json!({"kind": "Tenant", "metadata": {"name": name}, "spec": {
+            "type": kind, "partnerRefs": [{"name": "contoso"}], "invitations": {"allowedEmailDomains": domains},
+        }})
+    };
     ns.apply(tenant("acme", json!(["ACME.example", "münchen.example"]))).await;
     ns.apply(tenant("contoso", json!(["contoso.example"]))).await;
     ns.wait_condition::<Tenant>("contoso", "Ready", "True", "Active").await;
