@@ -36,8 +36,8 @@ lint: ## check format and clippy's lints, warnings count as errors
 deny: ## check licences, banned crates, sources and, where possible, advisories
 	tests/tools/cargo-deny
 
-unit: ## run the tests that need nothing but the crate
-	cargo test --lib
+unit: ## run the tests that need nothing but the crate and its files
+	cargo test --lib --test house --test docs
 
 # Compiled first, so that the control plane does not idle while cargo works. KEEP=1 leaves its folder behind. The order
 # matters: one target kills the API server, and the last one reads what all have left behind.

@@ -112,9 +112,15 @@ async fn somebody_who_labels_all_the_time_makes_nobody_mailed_twice() {
     assert_eq!(stage.ns.list::<PortalUser>().await.len(), 20);
 }
 
+/// Makes what happens to a request, anew for each.
+type Mishap = fn() -> Then;
+
+/// Ends what happened to watches.
+type Relief = fn(&FaultProxy);
+
 /// What may become of one request, by a name of its own.
-fn mishaps() -> Vec<(String, fn() -> Then)> {
-    let mishaps: [(&str, fn() -> Then); 6] = [
+fn mishaps() -> Vec<(String, Mishap)> {
+    let mishaps: [(&str, Mishap); 6] = [
         ("429", || Then::Refuse(429)),
         ("500", || Then::Refuse(500)),
         ("503", || Then::Refuse(503)),
@@ -126,7 +132,7 @@ fn mishaps() -> Vec<(String, fn() -> Then)> {
 }
 
 /// Every write, each side of its being done, each mishap: what a write is called, and what happens to it.
-fn every(writes: usize) -> Vec<(String, usize, bool, fn() -> Then)> {
+fn every(writes: usize) -> Vec<(String, usize, bool, Mishap)> {
     let mut all = Vec::new();
     for write in 1..=writes {
         for (before, side) in [(true, "before"), (false, "after")] {
@@ -267,7 +273,7 @@ async fn watches_that_are_cut_held_or_gone_hide_nothing_for_long() {
     let Some(Hurt { ns, relay, proxy, operator: _operator }) = hurt("watches").await else { return };
     ns.apply("{kind: Tenant, metadata: {name: contoso}, spec: {}}").await;
     ns.wait_condition::<Tenant>("contoso", "PortalActive", "True", "Active").await;
-    let ends: [(&str, fn(&FaultProxy)); 3] = [
+    let ends: [(&str, Relief); 3] = [
         ("cut", |proxy| proxy.cut_watches("")),
         ("held", FaultProxy::release_watches),
         ("gone", FaultProxy::release_watches_as_gone),

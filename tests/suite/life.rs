@@ -185,6 +185,8 @@ async fn a_forged_token_is_one_and_the_same_not_found() {
     let middle = token.len() / 2;
     let other = if &token[middle..=middle] == "A" { "B" } else { "A" };
     forged.push(format!("{}{other}{}", &token[..middle], &token[middle + 1..]));
+    stage.ns.wait_state::<Invitation>("grace", "Sent").await;
+    stage.ns.wait::<Tenant>("acme", "one invited", |t| invited(t) == 1).await;
     let audit = Audit::from_now(&stage.ns);
     for token in forged {
         for (code, body) in [stage.operator.accept(&token).await, stage.operator.inspect(&token).await] {

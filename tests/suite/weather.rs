@@ -211,7 +211,7 @@ async fn play(case: &Case) {
     }
     ns.apply(&invitation("grace", "grace@acme.example", json!({}))).await;
     ns.wait::<Invitation>("grace", "an attempt", |i| status(i)["attempt"]["number"].is_number()).await;
-    others(&ns, &operator, &early, &late).await;
+    others(&ns, &operator, &early, late).await;
     seen(&ns, case).await;
     if case.alone {
         ns.apply(&invitation("linus", "linus@acme.example", json!({}))).await;
