@@ -358,4 +358,6 @@ fn above(catalogue: &Catalogue, permission: &str, left: &[String], losses: &mut 
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
