@@ -223,7 +223,7 @@ fn scale(
                 let due = truce_ends(&saved).filter(|due| *due > now);
                 if replicas > 0 && due.is_none() {
                     saved.contested = saved.contested.saturating_add(1);
-                    saved.contested_by = seen.scaled_by.clone().filter(|by| seen.trouble.is_none() && by != OURSELVES);
+                    saved.contested_by = Some(by.to_owned()).filter(|by| seen.trouble.is_none() && by != OURSELVES);
                     saved.scaled_time = Some(Time(now));
                     effects.push(order(0));
                 }
