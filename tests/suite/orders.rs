@@ -28,7 +28,8 @@ fn orders() -> Vec<Vec<usize>> {
     orders
 }
 
-/// A whole customer whose objects all name each other: tenant, user, group, invitation.
+/// A whole customer whose objects all name each other: tenant, user, group, invitation. Without a limit and an owner,
+/// whose counts would bring other looks and hide a missing watch.
 fn customer(tag: &str) -> [Value; 4] {
     let tenant = json!({"name": format!("tenant-{tag}")});
     let object = |kind: &str, name: &str, spec: Value| json!({"kind": kind, "metadata": {"name": format!("{name}-{tag}")}, "spec": spec});
@@ -36,13 +37,13 @@ fn customer(tag: &str) -> [Value; 4] {
         object(
             "Tenant",
             "tenant",
-            json!({"displayName": "ACME", "userLimit": 5, "contactPersonRef": {"name": format!("ada-{tag}")},
+            json!({"displayName": "ACME", "contactPersonRef": {"name": format!("ada-{tag}")},
             "invitations": {"allowedEmailDomains": ["acme.example"], "expiresAfter": "14d"}}),
         ),
         object(
             "PortalUser",
             "ada",
-            json!({"tenantRef": tenant, "email": format!("ada-{tag}@acme.example"), "roles": ["owner"],
+            json!({"tenantRef": tenant, "email": format!("ada-{tag}@acme.example"), "roles": ["admin"],
             "groups": [format!("team-{tag}")], "invitation": {"message": "Welcome"}}),
         ),
         object(
@@ -141,7 +142,7 @@ async fn every_order_of_applying_ends_in_the_same_state() {
         ["Invitation grace-N", "Invitation ada-N.invite"]
             .iter()
             .all(|name| state.get(*name).is_some_and(|s| s["state"] == "Sent"))
-            && state["Tenant tenant-N"]["users"] == json!({"registered": 0, "invited": 2, "suspended": 0, "limit": 5})
+            && state["Tenant tenant-N"]["users"] == json!({"registered": 0, "invited": 2, "suspended": 0})
     })
     .await;
     assert_eq!((&mailed["mails to ada"], &mailed["mails to grace"]), (&json!(1), &json!(1)));
