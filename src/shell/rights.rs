@@ -204,3 +204,6 @@ impl Tables {
         i64::try_from(linked.count()).unwrap_or(i64::MAX)
     }
 }
+
+#[cfg(test)]
+mod model;
