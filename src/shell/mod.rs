@@ -1,6 +1,7 @@
 //! Floor 2: hands. One file for each way to touch the world; nothing here decides what follows.
 
 pub mod alarm;
+pub mod catalogues;
 pub mod clock;
 pub mod effects;
 pub mod error;

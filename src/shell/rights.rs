@@ -1,13 +1,12 @@
 //! The look at roles: whose catalogue holds in a tenant, what an account's roles come to there, and who holds what a
 //! tenant has to keep.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use super::table::{Mark, Name, name_of};
+use super::table::Mark;
 use super::world::Tables;
 use crate::api::{AccountState, Portal, PortalUser, Tenant, TenantType};
 use crate::plan::access::{GroupRoles, Rights};
@@ -15,37 +14,6 @@ use crate::plan::portal::{self, Post, RelaySecret};
 use crate::plan::roles::Catalogue;
 use crate::plan::tenant::Holder;
 use crate::plan::{group, portal_user as usr};
-
-/// A catalogue, and the resource version that it was made of.
-type Versioned = (Option<String>, Arc<Catalogue>);
-
-/// The catalogues of portals, made once for each version of one, and the built-in one.
-#[derive(Debug)]
-pub struct Catalogues {
-    built_in: Arc<Catalogue>,
-    of_portals: RefCell<HashMap<Name, Versioned>>,
-}
-
-impl Default for Catalogues {
-    fn default() -> Self {
-        Catalogues { built_in: Arc::new(Catalogue::built_in()), of_portals: RefCell::default() }
-    }
-}
-
-impl Catalogues {
-    fn of(&self, portal: &Portal) -> Arc<Catalogue> {
-        let (name, version) = (name_of(&portal.metadata), portal.resource_version());
-        let mut known = self.of_portals.borrow_mut();
-        match known.get(&name) {
-            Some((of, catalogue)) if *of == version => catalogue.clone(),
-            _ => {
-                let catalogue = Arc::new(Catalogue::of(&portal.spec));
-                known.insert(name, (version, catalogue.clone()));
-                catalogue
-            }
-        }
-    }
-}
 
 impl Tables {
     /// The portal that a tenant names, if it exists.
@@ -65,7 +33,7 @@ impl Tables {
         match (self.portal_of(tenant), &tenant.spec.portal_ref) {
             (Some(portal), _) => self.catalogues.of(portal),
             (None, Some(_)) => Arc::new(Catalogue::default()),
-            (None, None) => self.catalogues.built_in.clone(),
+            (None, None) => self.catalogues.built_in(),
         }
     }
 

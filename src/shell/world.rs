@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::catalogues::Catalogues;
 use super::kinds::Kind;
-use super::rights::Catalogues;
 use super::table::{Change, Key, KindId, Name, Table, name_of};
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::Settings;

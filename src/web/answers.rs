@@ -113,8 +113,11 @@ impl Live {
         named.unwrap_or_else(|| tenants::display_name(&self.tenant))
     }
 
-    fn accepted(&self) -> Json<Value> {
-        Json(json!({ "state": "Accepted", "continueURL": self.onward() }))
+    fn answered(&self, wish: Wish) -> Json<Value> {
+        match wish {
+            Wish::Accept => Json(json!({ "state": wish.state(), "continueURL": self.onward() })),
+            Wish::Decline => Json(json!({ "state": wish.state() })),
+        }
     }
 }
 
@@ -210,6 +213,13 @@ pub(super) async fn inspect(
     Ok(Json(Inspection { contact, continue_url, ..Inspection::state(state) }))
 }
 
+/// What a person answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Accept,
+    Decline,
+}
+
 /// Accepts. Repeated, it gives the same answer.
 pub(super) async fn accept(
     State(api): State<Api>,
@@ -218,27 +228,7 @@ pub(super) async fn accept(
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     let claim = api.claim(peer, &headers, body).await?;
-    let _place = api.0.lookups.acquire().await.map_err(|_| problem::UNAVAILABLE)?;
-    let ctx = &api.0.ctx;
-    for _ in 0..ROUNDS {
-        let live = live(ctx, &claim).await.map_err(|e| failed(&e))?.ok_or(problem::WITHDRAWN)?;
-        let now = ctx.clock.now();
-        match live.answer(&claim, now) {
-            Answer::Open { .. } => {}
-            Answer::Accepted => return Ok(live.accepted()),
-            other => return Err(refusal(other)),
-        }
-        if !live.is_active() {
-            return Err(problem::PORTAL_INACTIVE);
-        }
-        let user = account_of(ctx, &live).await?;
-        let fact = Fact::Accepted { serial: claim.serial, user, at: now };
-        if record(ctx, &live, fact, now).await? {
-            ctx.metrics.answered("Accepted");
-            return Ok(live.accepted());
-        }
-    }
-    Err(problem::UNAVAILABLE)
+    answer(&api, &claim, Wish::Accept).await
 }
 
 /// Declines. Repeated, it gives the same answer.
@@ -249,25 +239,45 @@ pub(super) async fn decline(
     body: Body,
 ) -> Result<Json<Value>, Problem> {
     let claim = api.claim(peer, &headers, body).await?;
+    answer(&api, &claim, Wish::Decline).await
+}
+
+/// Judges the live objects and records the answer; who loses a race judges them again.
+async fn answer(api: &Api, claim: &Claim, wish: Wish) -> Result<Json<Value>, Problem> {
     let _place = api.0.lookups.acquire().await.map_err(|_| problem::UNAVAILABLE)?;
     let ctx = &api.0.ctx;
     for _ in 0..ROUNDS {
-        let live = live(ctx, &claim).await.map_err(|e| failed(&e))?.ok_or(problem::WITHDRAWN)?;
+        let live = live(ctx, claim).await.map_err(|e| failed(&e))?.ok_or(problem::WITHDRAWN)?;
         let now = ctx.clock.now();
-        match live.answer(&claim, now) {
-            Answer::Open { .. } => {}
-            Answer::Declined => return Ok(Json(json!({ "state": "Declined" }))),
-            other => return Err(refusal(other)),
+        match (live.answer(claim, now), wish) {
+            (Answer::Open { .. }, _) => {}
+            (Answer::Accepted, Wish::Accept) | (Answer::Declined, Wish::Decline) => return Ok(live.answered(wish)),
+            (other, _) => return Err(refusal(other)),
         }
         if !live.is_active() {
             return Err(problem::PORTAL_INACTIVE);
         }
-        if record(ctx, &live, Fact::Declined { serial: claim.serial, at: now }, now).await? {
-            ctx.metrics.answered("Declined");
-            return Ok(Json(json!({ "state": "Declined" })));
+        let serial = claim.serial;
+        let fact = match wish {
+            Wish::Accept => Fact::Accepted { serial, user: account_of(ctx, &live).await?, at: now },
+            Wish::Decline => Fact::Declined { serial, at: now },
+        };
+        if record(ctx, &live, fact, now).await? {
+            ctx.metrics.answered(wish.state());
+            return Ok(live.answered(wish));
         }
     }
     Err(problem::UNAVAILABLE)
+}
+
+impl Wish {
+    /// The state that it leads to, as the API names it.
+    fn state(self) -> &'static str {
+        match self {
+            Wish::Accept => "Accepted",
+            Wish::Decline => "Declined",
+        }
+    }
 }
 
 fn refusal(answer: Answer) -> Problem {
