@@ -214,6 +214,8 @@ reasons! {
     WithinLimit,
     /// There is no limit.
     Unlimited,
+    /// An activation mail is asked for, and there is no address to send it to, or none to tell.
+    ContactMissing,
     /// More seats are taken than the limit allows; nobody is thrown out.
     OverLimit,
 

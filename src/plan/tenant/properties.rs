@@ -1,5 +1,6 @@
 //! What holds for every tenant, whatever it says and whatever happens to its workloads.
 
+use jiff::SignedDuration;
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use super::tests::{Story, with_workloads, workload};
 use super::*;
+use crate::api::SavedWorkload;
 use crate::plan::testing::deeds;
 
 /// Something that happens.

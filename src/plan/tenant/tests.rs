@@ -7,6 +7,7 @@ mod switch;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::condition::types;
 use crate::plan::portal::{RelaySecret, post};
 use crate::plan::testing::{but, deeds, events, object, says, settings, t, tells};
 

@@ -1,7 +1,11 @@
 //! The mail of the first activation.
 
 use super::*;
+use crate::api::condition::Reason;
+use crate::plan::delivery::Outcome;
+use crate::plan::letter::{Letter, Occasion};
 use crate::plan::testing::delivery;
+use crate::plan::{Delivery, Fact, Purpose};
 
 /// ACME asks for an activation mail.
 fn asking() -> Story {
@@ -73,21 +77,27 @@ fn a_restore_without_status_activates_nobody_again() {
 
 #[test]
 fn it_waits_for_what_it_needs() {
-    for (what, story) in [
-        ("not asked for", asking().with(json!({"activationMail": null}))),
-        ("off", asking().with(json!({"portalActive": false}))),
-        ("no address of the portal", asking().with(json!({"url": null}))),
-        ("no contact", asking().with(json!({"contact": null}))),
-        ("a contact without address", asking().with(json!({"contact": {"name": "Ada"}}))),
-        ("an address that cannot be mailed", asking().with(json!({"contact": {"email": "a..b@acme.example"}}))),
-        ("no portal", asking().seeing(|w| w.missing_portal = Some("p".into()))),
-        ("no relay", asking().seeing(|w| w.post.trouble = Some((Reason::NoRelay, "No relay.".into())))),
-        ("held", asking().seeing(|w| w.post.held = Some("Held.".into()))),
-        ("no place", asking().seeing(|w| w.place = Place::Full)),
+    let (fine, lacking) = ("True/Active", "False/ContactMissing");
+    for (what, story, ready) in [
+        ("not asked for", asking().with(json!({"activationMail": null})), fine),
+        ("off", asking().with(json!({"portalActive": false})), "True/Inactive"),
+        ("no address of the portal", asking().with(json!({"url": null})), lacking),
+        ("no contact", asking().with(json!({"contact": null})), lacking),
+        ("a contact without address", asking().with(json!({"contact": {"name": "Ada"}})), lacking),
+        (
+            "an address that cannot be mailed",
+            asking().with(json!({"contact": {"email": "a..b@acme.example"}})),
+            lacking,
+        ),
+        ("no portal", asking().seeing(|w| w.missing_portal = Some("p".into())), "False/PortalNotFound"),
+        ("no relay", asking().seeing(|w| w.post.trouble = Some((Reason::NoRelay, "No relay.".into()))), fine),
+        ("held", asking().seeing(|w| w.post.held = Some("Held.".into())), fine),
+        ("no place", asking().seeing(|w| w.place = Place::Full), fine),
     ] {
         let mut story = story;
         assert!(!story.turn().delivers(), "{what}");
         assert_eq!(story.status().activation, None, "{what}");
+        assert_eq!(story.says(types::READY), ready, "{what}");
         let mut healed = asking();
         healed.tenant.status = Some(story.status());
         assert!(healed.plan().delivers(), "{what}: once it is there");

@@ -1,5 +1,7 @@
 //! `portalActive` and what it does to workloads.
 
+use jiff::SignedDuration;
+
 use super::*;
 
 #[test]
