@@ -277,10 +277,18 @@ fn child(
     }
     let asked = user.spec.invitation.as_ref().filter(|i| i.send && user.spec.state == AccountState::Active);
     let Some(asked) = asked else {
-        if let Some(child) = child.filter(|c| !c.spec.revoked) {
-            let mut revoked = child.clone();
-            revoked.spec.revoked = true;
-            effects.push(Effect::Update(Child::Invitation(Box::new(revoked))));
+        if let Some(child) = child {
+            // Seen is seen: deleted by somebody later, it stays deleted when it is asked for again.
+            status.invitation_ref = Address::parse(&child.spec.email).map(|address| AskedInvitation {
+                name: child_name(&name),
+                email: address.canonical().to_owned(),
+                send_at: child.spec.send_at.clone(),
+            });
+            if !child.spec.revoked {
+                let mut revoked = child.clone();
+                revoked.spec.revoked = true;
+                effects.push(Effect::Update(Child::Invitation(Box::new(revoked))));
+            }
         }
         return;
     };

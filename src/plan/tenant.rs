@@ -97,7 +97,7 @@ pub fn plan(tenant: &Tenant, seen: &Seen, facts: &Facts, now: Timestamp) -> Plan
     let state = if tenant.spec.portal_active { PortalState::Active } else { PortalState::Inactive };
     let since = before.filter(|p| p.state == state).and_then(|p| p.since.clone()).unwrap_or(Time(now));
     built_in_groups(tenant, seen, &mut effects);
-    let (saved, scaling) = workloads::scale(tenant, seen, before, now, &mut effects, &mut wake);
+    let (saved, troubles) = workloads::scale(tenant, seen, before, now, &mut effects, &mut wake);
     if let Some(before) = before.filter(|p| p.state != state) {
         effects.push(switched(before.state, state));
     }
@@ -105,7 +105,7 @@ pub fn plan(tenant: &Tenant, seen: &Seen, facts: &Facts, now: Timestamp) -> Plan
     workloads::replicas_annotation(tenant, &status, &mut effects);
     wake.push(activation::activation(tenant, seen, facts, &mut status, &mut effects, now));
 
-    let findings = report::findings(tenant, seen, &status, scaling);
+    let findings = report::findings(tenant, seen, &status, &troubles);
     status.conditions = settle(&stored.conditions, findings, tenant.metadata.generation, now);
     let wake = earliest(wake.into_iter().map(|at| at.filter(|at| *at > now)));
     Plan { status, effects, wake }

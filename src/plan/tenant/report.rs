@@ -1,13 +1,13 @@
 //! Conditions of a tenant, in sentences.
 
 use super::activation::lacks_something;
-use super::workloads::Scaling;
+use super::workloads::Trouble;
 use super::{Holder, Seen};
 use crate::api::condition::{Finding, Reason, Verdict, types};
 use crate::api::{Tenant, TenantStatus, UserCounts};
 
 /// All findings of a tenant, Ready first.
-pub(super) fn findings(tenant: &Tenant, seen: &Seen, status: &TenantStatus, scaling: Scaling) -> Vec<Finding> {
+pub(super) fn findings(tenant: &Tenant, seen: &Seen, status: &TenantStatus, scaling: &[Trouble]) -> Vec<Finding> {
     let active = tenant.spec.portal_active;
     let (word, sentence) = if active {
         (Reason::Active, "The portal is switched on.")
@@ -16,9 +16,10 @@ pub(super) fn findings(tenant: &Tenant, seen: &Seen, status: &TenantStatus, scal
     };
     let mut ready = Finding::new(types::READY, true, word, sentence);
     let mut portal_active = Finding::new(types::PORTAL_ACTIVE, active, word, sentence);
-    if let Scaling::Trouble(reason, message) = scaling {
-        ready = Finding::new(types::READY, false, reason, message.clone());
-        portal_active = Finding::new(types::PORTAL_ACTIVE, active, reason, message);
+    if let Some((reason, _)) = scaling.first() {
+        let message = scaling.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>().join(" ");
+        ready = Finding::new(types::READY, false, *reason, message.clone());
+        portal_active = Finding::new(types::PORTAL_ACTIVE, active, *reason, message);
     }
     if let Some(name) = tenant.spec.contact_person_ref.as_ref().filter(|_| !seen.contact_person_exists) {
         let message =

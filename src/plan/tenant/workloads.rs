@@ -23,11 +23,8 @@ const FIRST_TRUCE: SignedDuration = SignedDuration::from_secs(1);
 /// Longest pause between two turns of such a fight.
 const LONGEST_TRUCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What there is to say about the workloads.
-pub(super) enum Scaling {
-    Done,
-    Trouble(Reason, String),
-}
+/// What is wrong with a workload, and a sentence about it.
+pub(super) type Trouble = (Reason, String);
 
 /// Scales what has to be scaled. A count is saved in status before its workload goes down (the status is written before
 /// effects are performed), and dropped only once the workload was seen up again.
@@ -38,11 +35,11 @@ pub(super) fn scale(
     now: Timestamp,
     effects: &mut Vec<Effect>,
     wake: &mut Vec<Option<Timestamp>>,
-) -> (Vec<SavedWorkload>, Scaling) {
+) -> (Vec<SavedWorkload>, Vec<Trouble>) {
     let saved = saved_before(tenant, before);
     let nothing = WorkloadSeen::default();
     let mut result = Vec::new();
-    let mut scaling = Scaling::Done;
+    let mut troubles = Vec::new();
     let listed = tenant.spec.workloads.iter();
     let forgotten = saved.iter().map(|(w, _)| w).filter(|w| !tenant.spec.workloads.contains(w));
     for workload in listed.chain(forgotten) {
@@ -51,12 +48,12 @@ pub(super) fn scale(
         let down = !tenant.spec.portal_active && !seen.needed_by_others && tenant.spec.workloads.contains(workload);
         let name = format!("{} {:?}", workload.kind, workload.name);
         if let Some(trouble) = &seen.trouble {
-            scaling = Scaling::Trouble(Reason::ScaleFailed, format!("{name}: {trouble}"));
+            troubles.push((Reason::ScaleFailed, format!("{name}: {trouble}")));
         }
         let Some(replicas) = seen.replicas else {
             let message = format!("{name} does not exist, or its kind is not one that the operator may watch.");
-            if matches!(scaling, Scaling::Done) && tenant.spec.workloads.contains(workload) {
-                scaling = Scaling::Trouble(Reason::WorkloadNotFound, message);
+            if seen.trouble.is_none() && tenant.spec.workloads.contains(workload) {
+                troubles.push((Reason::WorkloadNotFound, message));
             }
             result.extend(saved);
             continue;
@@ -86,14 +83,14 @@ pub(super) fn scale(
                 }
                 // A fight is told as long as its truce lasts: a sentence that went with the scaling would be read by
                 // nobody. Where scaling failed nobody fights: it is only tried again, at the same pace.
-                let by = if replicas > 0 { Some(by) } else { saved.contested_by.as_deref() };
-                if let Some(by) = by.filter(|_| replicas > 0 || due.is_some()) {
+                let by = if replicas > 0 { Some(by) } else { saved.contested_by.as_deref().filter(|_| due.is_some()) };
+                let fought_by = by.filter(|_| seen.trouble.is_none());
+                if replicas > 0 || fought_by.is_some() {
                     wake.push(truce_ends(&saved));
-                    if seen.trouble.is_none() {
-                        let message =
-                            format!("{name} was scaled up by {by} while the portal is off; it goes down again.");
-                        scaling = Scaling::Trouble(Reason::ScaleContested, message);
-                    }
+                }
+                if let Some(by) = fought_by {
+                    let message = format!("{name} was scaled up by {by} while the portal is off; it goes down again.");
+                    troubles.push((Reason::ScaleContested, message));
                 }
                 result.push(saved);
             }
@@ -105,7 +102,7 @@ pub(super) fn scale(
             (false, _) => {}
         }
     }
-    (result, scaling)
+    (result, troubles)
 }
 
 /// The end of the pause after the last scaling.
