@@ -30,12 +30,12 @@ pub(super) fn activation(
         dispatch.sent_time = annotation.and_then(|text| text.parse().ok().map(Time));
     }
     for fact in facts {
-        if let Fact::Delivery { number, outcome, at, .. } = fact {
+        if let Fact::Delivery { serial, number, outcome, at } = fact {
             match (&mut dispatch.attempt, outcome) {
                 (_, Outcome::Delivered { .. }) => {
                     dispatch.sent_time.get_or_insert(Time(*at));
                 }
-                (Some(attempt), outcome) if attempt.number == *number => {
+                (Some(attempt), outcome) if (attempt.serial, attempt.number) == (*serial, *number) => {
                     attempt.failure = dispatch::failure(outcome, &uid, attempt, *at);
                 }
                 _ => {}
@@ -57,13 +57,18 @@ pub(super) fn activation(
             key_id: "",
             expiration: None,
         };
-        match dispatch::next(dispatch.attempt.as_ref(), 1, &fresh, &seen.settings.me, now) {
+        // Somebody who mends the contact's address wants another mail, also after a refusal for good.
+        let last = dispatch.attempt.as_ref().map_or(0, |attempt| attempt.serial);
+        let same = dispatch.email.as_deref() == Some(contact.canonical());
+        let serial = if same { last.max(1) } else { last + 1 };
+        match dispatch::next(dispatch.attempt.as_ref(), serial, &fresh, &seen.settings.me, now) {
             Next::Deliver(attempt) if seen.place == Place::Free => {
                 effects.extend(
                     activation_letter(tenant, &seen.post, &attempt, &contact, url)
                         .map(|d| Effect::Deliver(Box::new(d))),
                 );
                 dispatch.attempt = Some(attempt);
+                dispatch.email = Some(contact.canonical().to_owned());
             }
             Next::Wait(at) => wake = Some(at),
             Next::Deliver(_) | Next::Rest => {}

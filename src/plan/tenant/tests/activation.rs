@@ -129,6 +129,12 @@ fn a_delay_is_told_and_tried_again_and_a_refusal_is_final() {
     );
     stalled.now = t(90 * 86_400);
     assert!(!stalled.plan().delivers());
+    stalled.set(json!({"contact": {"email": "grace@acme.example"}}));
+    let mended = delivery(&stalled.turn().effects).expect("a mail to the mended address").clone();
+    assert_eq!((mended.serial, mended.number, mended.to.as_str()), (2, 1, "grace@acme.example"));
+    stalled.learn(ended(&mended, delivered(), stalled.now));
+    stalled.settle();
+    assert_eq!((stalled.says(types::READY).as_str(), stalled.says(types::STALLED).as_str()), ("True/Active", "-"));
 }
 
 #[test]
