@@ -119,7 +119,7 @@ async fn deliver<K: Kind>(ctx: &Context, object: &K, delivery: &Delivery, _fence
             // Whoever waited so long that another one may have taken the attempt over must not finish it.
             let in_time = || {
                 let age = ctx.clock.exact().duration_since(delivery.begun);
-                age < dispatch::LONGEST_TRANSACTION / 4 && ctx.lead.holds()
+                age < dispatch::LAST_DOT && ctx.lead.holds()
             };
             let Some(post) = ctx.relays.get(&claim.namespace, &delivery.relay) else {
                 let message = "The Secret with the portal's relay is gone.".into();
