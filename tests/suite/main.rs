@@ -15,6 +15,7 @@ mod harness;
 mod install;
 mod life;
 mod orders;
+mod portals;
 mod references;
 mod refusals;
 mod relays;
