@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build crds chart fmt lint deny unit integration test demo control-plane clean
+.PHONY: help build crds chart roles fmt lint deny unit integration test demo control-plane clean
 
 CONTROL_PLANE := tests/control-plane/control-plane run
 # The demo and the shell find `portal-operator` by name, as a user would.
@@ -25,6 +25,9 @@ crds: ## write crds/ and the chart's copies from the Rust types
 
 chart: ## write the README of the chart from its values
 	WRITE=1 cargo test -q --test chart the_readme
+
+roles: ## write the tables of docs/roles.md from examples/portals
+	WRITE=1 cargo test -q --test docs the_tables_of_roles
 
 fmt: ## format the code
 	cargo fmt

@@ -9,7 +9,11 @@ use portal_operator::api::{GROUP, Group, Invitation, Portal, PortalUser, Tenant}
 use portal_operator::cli::Cli;
 use serde_json::Value;
 
-const DOCUMENTS: &[&str] = &["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/conditions.md"];
+#[path = "docs/roles.rs"]
+mod roles;
+
+const DOCUMENTS: &[&str] =
+    &["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/conditions.md", "docs/roles.md"];
 
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -79,8 +79,8 @@ async fn a_portals_mail_has_its_sender_its_address_for_answers_and_its_links() {
     // Who has no portal is mailed as the operator does.
     let other = stage.mail_to("heidi@").await;
     assert!(!other.raw.contains("product.example") && !other.link().url.contains("product"));
-    let ready = ns.wait_condition::<Portal>("product", "MailReady", "True", "Ready").await;
-    assert_eq!(status(&ready)["tenants"], 1);
+    ns.wait_condition::<Portal>("product", "MailReady", "True", "Ready").await;
+    ns.wait::<Portal>("product", "counts its tenant", |p| status(p)["tenants"] == 1).await;
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_portal_that_holds_its_mail_back_sends_it_when_it_does_not_any_more() 
     stage.mail_to("heidi@").await;
     while_nothing_happens(Duration::from_secs(1)).await;
     assert_eq!(stage.mail_count(), 1);
-    ns.apply(portal(json!({}))).await;
+    ns.apply(portal(json!({"mail": {"hold": false}}))).await;
     stage.mail_to("grace@").await;
     ns.wait_condition::<Portal>("product", "MailReady", "True", "Ready").await;
 }

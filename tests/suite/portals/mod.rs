@@ -69,10 +69,12 @@ async fn open(portal: &str, demand: &str, there: &[&str]) -> Option<Stage> {
     Some(Stage { ns, relay, operator })
 }
 
-/// What somebody may do, a line for each branch and origin: `/london: spaces.read spaces.write (group:team/edit)`.
+/// What somebody may do, a line for each branch and origin: `/london: spaces.read spaces.write (group:team/edit)`. Sorted.
 fn lines(user: &PortalUser) -> Vec<String> {
     let line = |a: &Access| format!("{}: {} ({})", a.scope, a.permissions.join(" "), a.via.join(" "));
-    user.status.iter().flat_map(|s| &s.access).map(line).collect()
+    let mut lines: Vec<String> = user.status.iter().flat_map(|s| &s.access).map(line).collect();
+    lines.sort_unstable();
+    lines
 }
 
 /// Whether somebody may do this on that branch, as a portal would decide it from the status.
@@ -102,7 +104,9 @@ fn may_give(user: &PortalUser) -> Vec<String> {
 impl Stage {
     /// Waits until a user may do exactly this, and yields the user.
     async fn wait_access(&self, name: &str, expected: &[&str]) -> PortalUser {
-        self.ns.wait(name, format!("may do {expected:#?}"), |user| lines(user) == expected).await
+        let mut sorted = expected.to_vec();
+        sorted.sort_unstable();
+        self.ns.wait(name, format!("may do {expected:#?}"), |user| lines(user) == sorted).await
     }
 
     /// Waits until a user has access of whatever sort.
@@ -154,8 +158,9 @@ async fn all_five_portals_are_applied_by_kubectl_as_they_stand() {
         assert_eq!(built.len(), documents(portal).len() + 1, "the namespace, and everything that is in the two files");
         let namespace = &built[0]["metadata"]["name"];
         assert_eq!((&built[0]["kind"], namespace), (&json!("Namespace"), &json!(portal)));
-        for object in built.into_iter().skip(1) {
+        for mut object in built.into_iter().skip(1) {
             assert_eq!(object["metadata"]["namespace"], *portal);
+            object["metadata"]["namespace"] = json!(ns.name());
             assert_eq!(ns.objection(object).await, None);
         }
     }
