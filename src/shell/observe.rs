@@ -11,6 +11,7 @@ use super::world::Tables;
 use crate::api::{
     AccountState, FirstUser, Group, Invitation, Portal, PortalUser, Tenant, TenantType, UserCounts, WorkloadRef,
 };
+use crate::plan::access::Rights;
 use crate::plan::address::Address;
 use crate::plan::invitation::{self as inv, Found, Place, needs_seat};
 use crate::plan::roles::Catalogue;
@@ -101,8 +102,22 @@ impl Tables {
         let display_name = names.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
         Found::Here(inv::InviterSeen {
             display_name: if display_name.trim().is_empty() { user.spec.email.clone() } else { display_name },
-            rights: self.rights(user, &[]),
+            rights: self.inviters_rights(user),
         })
+    }
+
+    /// What somebody may give at this moment: nothing while the account may not be used, and as the last holder of a
+    /// role what that role gives, as the own status says.
+    fn inviters_rights(&self, user: &PortalUser) -> Rights {
+        if user.spec.state != AccountState::Active {
+            return Rights::default();
+        }
+        let rights = self.rights(user, &[]);
+        let lost = user.status.iter().flat_map(|s| &s.holder_of).any(|role| !rights.hold(role));
+        match self.tenant_of(&ns(user), &user.spec.tenant_ref.name).filter(|_| lost) {
+            Some(tenant) => self.rights(user, &self.kept_and_alone(user, tenant).0),
+            None => rights,
+        }
     }
 
     /// The invitation that stands for this address instead: one that is open, being sent or answered before one that is

@@ -67,6 +67,34 @@ async fn an_inviter_gives_what_they_may_give_when_the_invited_person_accepts() {
 }
 
 #[tokio::test]
+async fn who_is_suspended_gives_nothing_and_a_last_holder_gives_what_the_kept_role_gives() {
+    let Some(stage) = open("lab-data", "gives", &["olga", "peter", "bertha"]).await else { return };
+    let ns = &stage.ns;
+    stage.wait_granted("peter").await;
+    assert!(!stage.invite_as("peter", "viewer", json!({"roles": ["data-viewer"]})).await.contains("may not give"));
+    for state in ["Suspended", "Deleted"] {
+        ns.merge::<PortalUser>("peter", json!({"spec": {"state": state}})).await;
+        let nothing = |i: &Invitation| sentence(i, "Ready").contains("\"peter\" may not give");
+        ns.wait("viewer", format!("nothing may be given: {state}"), nothing).await;
+        ns.merge::<PortalUser>("peter", json!({"spec": {"state": "Active"}})).await;
+        ns.wait("viewer", "it may be given", |i: &Invitation| !nothing(i)).await;
+    }
+    ns.merge::<PortalUser>("peter", json!({"spec": {"state": "Suspended"}})).await;
+    assert!(stage.accept("viewer", "viewer@").await.spec.roles.is_empty());
+
+    // Olga is the only owner, and is demoted: the role stays hers, and with it what it gives.
+    ns.wait("olga", "is the last", |u: &PortalUser| status(u)["lastHolderOf"] == json!(["owner"])).await;
+    ns.merge::<PortalUser>("olga", json!({"spec": {"roles": ["data-viewer"]}})).await;
+    let olga = ns.wait_condition::<PortalUser>("olga", "AccessGranted", "True", "LastHolder").await;
+    assert_eq!(status(&olga)["assignableRoles"], json!(["owner"]));
+    assert!(!stage.invite_as("olga", "heir", json!({"roles": ["owner"]})).await.contains("may not give"));
+    let heir = stage.accept("heir", "heir@").await;
+    assert_eq!(heir.spec.roles, ["owner"]);
+    ns.wait_condition::<PortalUser>("olga", "AccessGranted", "True", "Granted").await;
+    assert!(stage.invite_as("olga", "late", json!({"roles": ["owner"]})).await.contains("may not give"));
+}
+
+#[tokio::test]
 async fn permissions_and_roles_in_a_circle_are_named_and_worth_nothing() {
     let Some(stage) = open("companies-and-partners", "circle", &["daniel"]).await else { return };
     let ns = &stage.ns;
