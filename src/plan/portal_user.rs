@@ -170,6 +170,9 @@ pub fn plan(user: &PortalUser, seen: &Seen, now: Timestamp) -> Plan<PortalUserSt
     if let Some(tenant) = seen.tenant.as_ref().filter(|_| bar.is_none()) {
         status.access = rights.access.clone();
         status.assignable_roles = rights.assignable(&tenant.catalogue);
+        // What is worth nothing here is not offered.
+        let worthless = |role: &String| tenant.catalogue.role(role).is_some_and(|r| r.partner_only);
+        status.assignable_roles.retain(|role| tenant.is_partner || !worthless(role));
         status.acts_as = acts_as(tenant, &rights, seen.customers);
     }
     if let Some(tenant) = seen.tenant.as_ref().filter(|_| registered && user.spec.state == AccountState::Active) {

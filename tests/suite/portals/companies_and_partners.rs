@@ -20,10 +20,7 @@ async fn c1_the_first_user_added_is_contact_person_and_has_administrative_rights
     let token = stage.token_of("ada@").await;
     assert_eq!(stage.operator.accept(&token).await.0, 200);
     let ada = stage.wait_access("ada", &["/: * (firstUser:company-admin)"]).await;
-    assert_eq!(
-        may_give(&ada),
-        ["company-admin", "customer-manager", "data-estate-admin", "instance-user", "report-reader"]
-    );
+    assert_eq!(may_give(&ada), ["company-admin", "data-estate-admin", "instance-user", "report-reader"]);
     ns.wait_condition::<Tenant>("acme", "AdministratorPresent", "True", "Present").await;
     // Whoever is added when she is gone is not first: it is recorded, and never passed on.
     ns.delete::<PortalUser>("ada").await;

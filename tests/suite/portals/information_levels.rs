@@ -46,7 +46,7 @@ async fn e5_users_are_viewer_editor_or_administrator() {
     for (name, writes, administers, gives) in [
         ("vera", false, false, &[][..]),
         ("edgar", true, false, &[]),
-        ("ada", true, true, &["administrator", "editor", "viewer", "provider-staff"]),
+        ("ada", true, true, &["administrator", "editor", "viewer"]),
     ] {
         let user = stage.wait_granted(name).await;
         assert!(sees.iter().all(|p| may(&user, p, "/")), "{name}");

@@ -26,8 +26,11 @@ async fn c6_a_customer_manager_acts_as_company_admin_at_the_partners_customers_a
     let mona = ns.wait("mona", "acts for both customers", |u: &PortalUser| customers(u) == acting(2)).await;
     assert_eq!((lines(&mona), may_give(&mona)), (vec![], vec![]), "nothing at home");
     assert_eq!(verdict(&mona, "AccessGranted"), "True/Granted");
-    // Who administers the partner does not act for its customers by that.
-    stage.wait_access("carla", &["/: * (firstUser:company-admin)"]).await;
+    // Who administers the partner does not act for its customers by that, and makes customer managers: at a customer
+    // nobody does, for the role exists for partners only.
+    let carla = stage.wait_access("carla", &["/: * (firstUser:company-admin)"]).await;
+    let ada = stage.wait_access("ada", &["/: * (firstUser:company-admin)"]).await;
+    assert_eq!([carla, ada].map(|user| may_give(&user).contains(&"customer-manager".to_owned())), [true, false]);
     assert_eq!(customers(&ns.get("carla").await), Value::Null);
 
     // One customer leaves, and comes back; a third one uses another portal, where the role is none.
