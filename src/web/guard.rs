@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -15,6 +16,9 @@ use super::problem::{self, Problem};
 
 /// A token has at most 600 characters; the rest is JSON.
 const LARGEST_BODY: usize = 4 * 1024;
+
+/// Who sends so little for so long holds a connection on purpose; there are only so many of them.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Requests that one address prefix may make within a second. Behind a proxy all share one: a crowd of people who open
 /// their mails at once must pass, a program that guesses gains nothing from more (256-bit MACs).
@@ -66,7 +70,8 @@ pub(super) async fn token(headers: &HeaderMap, body: Body, public_url: &str) -> 
             return Err(problem::CROSS_SITE);
         }
     }
-    let bytes = to_bytes(body, LARGEST_BODY).await.map_err(|_| problem::TOO_LARGE)?;
+    let bytes = tokio::time::timeout(BODY_WITHIN, to_bytes(body, LARGEST_BODY)).await;
+    let bytes = bytes.map_err(|_| problem::TOO_SLOW)?.map_err(|_| problem::TOO_LARGE)?;
     let body: TokenBody = serde_json::from_slice(&bytes).map_err(|_| problem::MALFORMED)?;
     Ok(body.token)
 }
@@ -133,5 +138,14 @@ mod tests {
         assert_eq!(ask(&[], body).await, Err(problem::NOT_JSON));
         assert_eq!(ask(&[json], "{").await, Err(problem::MALFORMED));
         assert_eq!(ask(&[json], &"x".repeat(5000)).await, Err(problem::TOO_LARGE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_not_waited_for() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let begun = futures::stream::iter([Ok::<_, std::io::Error>("{\"tok")]);
+        let body = Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()));
+        assert_eq!(token(&headers, body, "https://invite.example").await, Err(problem::TOO_SLOW));
     }
 }

@@ -32,6 +32,7 @@ problems! {
     USER_SUSPENDED = FORBIDDEN, "UserSuspended", "The account of this address is not in use.";
     CROSS_SITE = FORBIDDEN, "CrossSite", "Requests from other sites are refused.";
     MALFORMED = BAD_REQUEST, "Malformed", "The body is a JSON object with the member token.";
+    TOO_SLOW = REQUEST_TIMEOUT, "TooSlow", "The body did not come in time.";
     TOO_LARGE = PAYLOAD_TOO_LARGE, "TooLarge", "The body is too large.";
     NOT_JSON = UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", "The body is application/json.";
     TOO_MANY = TOO_MANY_REQUESTS, "TooManyRequests", "There were too many requests. Try again in a few seconds.";
