@@ -144,6 +144,11 @@ impl Concerning for Tenant {
         let home = Mark::Home(circle.namespace.clone(), name.clone());
         circle.marked(&tables.users, &home, Pace::InLine);
         circle.marked(&tables.invitations, &home, Pace::InLine);
+        // A partner's staff invites at its customers.
+        for user in tables.users.marked(&circle.tenant_mark(&name)) {
+            let mark = Mark::Inviter(circle.namespace.clone(), user.name_any());
+            circle.marked(&tables.invitations, &mark, Pace::InLine);
+        }
         for workload in sides.into_iter().flatten().flat_map(|t| &t.spec.workloads) {
             let mark = Mark::Workload(circle.namespace.clone(), workload.clone());
             circle.marked(&tables.tenants, &mark, Pace::Fast);

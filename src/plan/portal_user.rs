@@ -207,16 +207,24 @@ fn acts_as(tenant: &TenantSeen, rights: &Rights, customers: i64) -> Vec<ActsAs> 
     if !tenant.is_partner || customers == 0 {
         return Vec::new();
     }
-    let catalogue = &tenant.catalogue;
-    let roles = catalogue.roles.iter().filter(|r| rights.hold(&r.name)).filter_map(|r| r.acts_as.as_ref());
-    let distinct: std::collections::BTreeSet<&String> = roles.collect();
-    let there = |role: &String| {
-        let given = Given { roles: std::slice::from_ref(role), grants: &[], groups: &[], is_first: false, kept: &[] };
-        let lines = access::access(catalogue, Terms::default(), given).access;
+    let there = |role: String| {
+        let lines = rights_there(&tenant.catalogue, Terms::default(), std::slice::from_ref(&role)).access;
         let permissions = lines.into_iter().filter(|l| l.scope == "/").flat_map(|l| l.permissions).collect();
-        ActsAs { role: role.clone(), permissions, tenants: customers }
+        ActsAs { role, permissions, tenants: customers }
     };
-    distinct.into_iter().map(there).collect()
+    roles_there(&tenant.catalogue, rights).into_iter().map(there).collect()
+}
+
+/// The roles that somebody with these rights at a partner has at its customers.
+pub fn roles_there(catalogue: &Catalogue, rights: &Rights) -> Vec<String> {
+    let roles = catalogue.roles.iter().filter(|r| rights.hold(&r.name)).filter_map(|r| r.acts_as.clone());
+    let distinct: std::collections::BTreeSet<String> = roles.collect();
+    distinct.into_iter().collect()
+}
+
+/// What such roles come to at a customer.
+pub fn rights_there(catalogue: &Catalogue, terms: Terms<'_>, roles: &[String]) -> Rights {
+    access::access(catalogue, terms, Given { roles, grants: &[], groups: &[], is_first: false, kept: &[] })
 }
 
 /// An account that acceptance made goes when an applied one took its registration over, or when its acceptance was

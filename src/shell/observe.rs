@@ -11,7 +11,6 @@ use super::world::Tables;
 use crate::api::{
     AccountState, FirstUser, Group, Invitation, Portal, PortalUser, Tenant, TenantType, UserCounts, WorkloadRef,
 };
-use crate::plan::access::Rights;
 use crate::plan::address::Address;
 use crate::plan::invitation::{self as inv, Found, Place, needs_seat};
 use crate::plan::roles::Catalogue;
@@ -96,28 +95,15 @@ impl Tables {
 
     fn inviter(&self, ns: &str, spec: &crate::api::InvitationSpec) -> Found<inv::InviterSeen> {
         let Some(by) = &spec.invited_by_ref else { return Found::NotNamed };
-        let found = self.users.get(ns, &by.name).filter(|u| u.spec.tenant_ref == spec.tenant_ref);
-        let Some(user) = found else { return Found::Missing(by.name.clone()) };
+        let found =
+            self.users.get(ns, &by.name).and_then(|u| Some((u, self.inviters_rights(u, &spec.tenant_ref.name)?)));
+        let Some((user, rights)) = found else { return Found::Missing(by.name.clone()) };
         let names = [&user.spec.given_name, &user.spec.family_name];
         let display_name = names.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
         Found::Here(inv::InviterSeen {
             display_name: if display_name.trim().is_empty() { user.spec.email.clone() } else { display_name },
-            rights: self.inviters_rights(user),
+            rights,
         })
-    }
-
-    /// What somebody may give at this moment: nothing while the account may not be used, and as the last holder of a
-    /// role what that role gives, as the own status says.
-    fn inviters_rights(&self, user: &PortalUser) -> Rights {
-        if user.spec.state != AccountState::Active {
-            return Rights::default();
-        }
-        let rights = self.rights(user, &[]);
-        let lost = user.status.iter().flat_map(|s| &s.holder_of).any(|role| !rights.hold(role));
-        match self.tenant_of(&ns(user), &user.spec.tenant_ref.name).filter(|_| lost) {
-            Some(tenant) => self.rights(user, &self.kept_and_alone(user, tenant).0),
-            None => rights,
-        }
     }
 
     /// The invitation that stands for this address instead: one that is open, being sent or answered before one that is
@@ -376,7 +362,7 @@ fn is_invited(invitation: &Invitation) -> bool {
 }
 
 /// Whether a tenant lists another one, which is a partner, among those whose staff may work there.
-fn is_partner(tenant: &Tenant, home: &Tenant) -> bool {
+pub(super) fn is_partner(tenant: &Tenant, home: &Tenant) -> bool {
     let name = home.name_any();
     home.spec.type_ == TenantType::Partner && tenant.spec.partner_refs.iter().any(|partner| partner.name == name)
 }

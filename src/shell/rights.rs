@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
+use super::observe::is_partner;
 use super::table::Mark;
 use super::world::Tables;
 use crate::api::{AccountState, Portal, PortalUser, Tenant, TenantType};
-use crate::plan::access::{GroupRoles, Rights};
+use crate::plan::access::{GroupRoles, Rights, Terms};
 use crate::plan::portal::{self, Post, RelaySecret};
 use crate::plan::roles::Catalogue;
 use crate::plan::tenant::Holder;
@@ -163,6 +164,37 @@ impl Tables {
             }
         }
         (kept, alone)
+    }
+
+    /// What somebody may give in this tenant at this moment: nothing while the account may not be used, and as the last
+    /// holder of a role what that role gives, as the own status says. None: somebody who has no business there.
+    pub fn inviters_rights(&self, user: &PortalUser, tenant: &str) -> Option<Rights> {
+        let ns = user.namespace().unwrap_or_default();
+        let is_active = user.spec.state == AccountState::Active;
+        if user.spec.tenant_ref.name != tenant {
+            let customer = self.tenants.get(&ns, tenant)?;
+            return self.rights_at(user, customer).map(|rights| if is_active { rights } else { Rights::default() });
+        }
+        if !is_active {
+            return Some(Rights::default());
+        }
+        let rights = self.rights(user, &[]);
+        let lost = user.status.iter().flat_map(|s| &s.holder_of).any(|role| !rights.hold(role));
+        match self.tenants.get(&ns, tenant).filter(|_| lost) {
+            Some(tenant) => Some(self.rights(user, &self.kept_and_alone(user, tenant).0)),
+            None => Some(rights),
+        }
+    }
+
+    /// What a partner's user does at a customer by a role that acts there. None: nothing.
+    fn rights_at(&self, user: &PortalUser, customer: &Tenant) -> Option<Rights> {
+        let home = self.tenants.get(&user.namespace().unwrap_or_default(), &user.spec.tenant_ref.name)?;
+        let is_served =
+            is_partner(customer, home) && home.spec.portal_active && home.spec.portal_ref == customer.spec.portal_ref;
+        let seen = self.user_tenant(customer);
+        let roles = usr::roles_there(&seen.catalogue, &self.rights(user, &[]));
+        let terms = Terms { ceiling: seen.ceiling.as_deref(), is_partner: seen.is_partner };
+        (is_served && !roles.is_empty()).then(|| usr::rights_there(&seen.catalogue, terms, &roles))
     }
 
     /// How many tenants of the same portal list this one as a partner.

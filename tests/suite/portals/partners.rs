@@ -1,7 +1,7 @@
 //! Partners who manage customers: what a customer manager does elsewhere, and that it is counted, never listed.
 
 use futures::{StreamExt, stream};
-use portal_operator::api::{PortalUser, Tenant};
+use portal_operator::api::{Invitation, PortalUser, Tenant};
 use serde_json::{Value, json};
 
 use super::{lines, may_give, open};
@@ -57,6 +57,41 @@ async fn c6_a_customer_manager_acts_as_company_admin_at_the_partners_customers_a
     ns.merge::<Tenant>("contoso", json!({"spec": {"type": "Customer"}})).await;
     let mona = ns.wait_condition::<PortalUser>("mona", "AccessGranted", "False", "Withheld").await;
     assert_eq!(customers(&mona), Value::Null);
+}
+
+#[tokio::test]
+async fn c6_a_customer_manager_invites_at_the_partners_customers_as_their_company_admin_would() {
+    let Some(stage) = open(COMPANIES, "c6-invites", &["mona", "carla"]).await else { return };
+    let ns = &stage.ns;
+    ns.wait("mona", "acts for both customers", |u: &PortalUser| customers(u) == acting(2)).await;
+    let at = |tenant: &str, role: &str| json!({"tenantRef": {"name": tenant}, "roles": [role]});
+    for (name, tenant, role) in [("admin", "acme", "company-admin"), ("baker", "bakery", "data-estate-admin")] {
+        let said = stage.invite_as("mona", name, at(tenant, role)).await;
+        assert!(!said.contains("may not give"), "{said}");
+        let account = stage.accept(name, &format!("{name}@")).await.spec;
+        assert_eq!((account.tenant_ref.name.as_str(), account.roles.as_slice()), (tenant, &[role.to_owned()][..]));
+    }
+    // Nothing at home, and whoever administers the partner is nobody at its customers.
+    let said = stage.invite_as("mona", "colleague", at("contoso", "customer-manager")).await;
+    assert!(said.contains("\"mona\" may not give"), "{said}");
+    let missing = async |inviter: &str, name: &str, tenant: &str| {
+        let mut invitation =
+            crate::story::invitation(name, &format!("{name}@guest.example"), at(tenant, "company-admin"));
+        invitation["spec"]["invitedByRef"] = json!({"name": inviter});
+        ns.apply(invitation).await;
+        ns.wait_condition::<Invitation>(name, "Ready", "False", "ReferenceNotFound").await;
+    };
+    missing("carla", "by-carla", "acme").await;
+    // Not where the customer does not list the partner, nor while the partner is off; it heals with either.
+    ns.merge::<Tenant>("bakery", json!({"spec": {"partnerRefs": null}})).await;
+    missing("mona", "unlinked", "bakery").await;
+    ns.merge::<Tenant>("contoso", json!({"spec": {"portalActive": false}})).await;
+    missing("mona", "off", "acme").await;
+    ns.merge::<Tenant>("contoso", json!({"spec": {"portalActive": true}})).await;
+    ns.wait_state::<Invitation>("off", "Sent").await;
+    ns.merge::<Tenant>("bakery", json!({"spec": {"partnerRefs": [{"name": "contoso"}]}})).await;
+    ns.wait_state::<Invitation>("unlinked", "Sent").await;
+    ns.wait_condition::<Invitation>("by-carla", "Ready", "False", "ReferenceNotFound").await;
 }
 
 #[tokio::test]
