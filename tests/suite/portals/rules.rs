@@ -72,14 +72,15 @@ async fn who_is_suspended_gives_nothing_and_a_last_holder_gives_what_the_kept_ro
     let ns = &stage.ns;
     stage.wait_granted("peter").await;
     assert!(!stage.invite_as("peter", "viewer", json!({"roles": ["data-viewer"]})).await.contains("may not give"));
+    let nothing = |i: &Invitation| sentence(i, "Ready").contains("\"peter\" may not give");
     for state in ["Suspended", "Deleted"] {
         ns.merge::<PortalUser>("peter", json!({"spec": {"state": state}})).await;
-        let nothing = |i: &Invitation| sentence(i, "Ready").contains("\"peter\" may not give");
         ns.wait("viewer", format!("nothing may be given: {state}"), nothing).await;
         ns.merge::<PortalUser>("peter", json!({"spec": {"state": "Active"}})).await;
         ns.wait("viewer", "it may be given", |i: &Invitation| !nothing(i)).await;
     }
     ns.merge::<PortalUser>("peter", json!({"spec": {"state": "Suspended"}})).await;
+    ns.wait("viewer", "nothing may be given any more", nothing).await;
     assert!(stage.accept("viewer", "viewer@").await.spec.roles.is_empty());
 
     // Olga is the only owner, and is demoted: the role stays hers, and with it what it gives.
