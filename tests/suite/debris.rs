@@ -156,7 +156,6 @@ async fn two_hundred_short_lived_objects_later_everything_still_reconciles() {
     for _ in 0..20 {
         flash::<Invitation>(ns, &invitation("again", "again@acme.example", json!({}))).await;
     }
-    let before = mails_for(&stage.relay, "again");
     ns.apply(&invitation("again", "again@acme.example", json!({}))).await;
     let again = ns.wait_state::<Invitation>("again", "Sent").await;
 
@@ -174,10 +173,16 @@ async fn two_hundred_short_lived_objects_later_everything_still_reconciles() {
         let mails = mails_for(&stage.relay, &format!("brief-{n}"));
         assert!(mails <= 1, "brief-{n} was mailed {mails} times");
     }
-    let mails = mails_to(&stage.relay, "again@", before + 1).await;
-    assert_eq!(mails.len(), before + 1, "the one that stayed is mailed once");
-    assert_eq!(mails.last().map(|mail| mail.message_id.contains(&again.uid().unwrap_or_default())), Some(true));
-    assert_eq!(stage.operator.accept(&mails[before].link().token).await.0, 200);
+    // Mails to its namesakes may have been on their way when those went: each has an identity of its own.
+    let mails = mails_to(&stage.relay, "again@", 1).await;
+    let uid = again.uid().expect("a UID");
+    let hers: Vec<_> = mails.iter().filter(|mail| mail.message_id.contains(&uid)).collect();
+    assert_eq!(hers.len(), 1, "the one that stayed is mailed once, of {} in all", mails.len());
+    let mut all: Vec<_> = mails.iter().map(|mail| &mail.message_id).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), mails.len(), "and none of the others twice");
+    assert_eq!(stage.operator.accept(&hers[0].link().token).await.0, 200);
 }
 
 #[tokio::test]
