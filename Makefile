@@ -43,11 +43,14 @@ unit: ## run the tests that need nothing but the crate and its files
 	cargo test --lib --test house --test docs
 
 # Compiled first, so that the control plane does not idle while cargo works. KEEP=1 leaves its folder behind. The order
-# matters: one target kills the API server, and the last one reads what all have left behind.
+# matters: crowds are timed and want the machine to themselves, one target kills the API server, and the last one reads
+# what all have left behind.
 integration: ## run the tests that need Kubernetes, on a control plane of their own (ARGS='NAME -- --nocapture')
 	cargo test --test '*' --no-run
-	$(CONTROL_PLANE) $(if $(KEEP),--keep) -- bash -euc 'for target; do cargo test --test "$$target" $(ARGS); done' \
-	  integration house suite restart leaks
+	$(CONTROL_PLANE) $(if $(KEEP),--keep) -- $(or $(and $(ARGS),cargo test --test suite $(ARGS)),bash -euc '$(ALL)')
+
+ALL := cargo test --test suite -- --skip crowd::; cargo test --test suite crowd:: -- --test-threads=1; \
+  cargo test --test restart; cargo test --test leaks
 
 test: lint deny unit integration ## run all of the above: what CI runs
 

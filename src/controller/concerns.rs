@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::address::Address;
 use crate::plan::group::built_in_name;
-use crate::plan::portal_user::is_registered;
+use crate::plan::portal_user::{child_name, is_registered};
 use crate::shell::kinds::Kind;
 use crate::shell::table::{Change, Key, KindId, Mark, Row, Table};
 use crate::shell::world::Tables;
@@ -206,6 +206,10 @@ impl Concerning for Group {
             let tenant = &group.spec.tenant_ref.name;
             let mark = Mark::Group(circle.namespace.clone(), tenant.clone(), group.name_any());
             circle.marked(&tables.users, &mark, Pace::InLine);
+            // An account's own invitation waits for what the account names.
+            for user in tables.users.marked(&mark) {
+                circle.one(KindId::Invitation, &child_name(&user.name_any()), Pace::InLine);
+            }
             circle.marked(&tables.invitations, &mark, Pace::InLine);
             circle.counts(tenant);
             circle.holders(tenant);

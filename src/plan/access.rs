@@ -43,7 +43,7 @@ impl std::fmt::Display for Loss {
         match self {
             Loss::RoleUnknown(role) => write!(f, "role {role:?} (there is no such role)"),
             Loss::WrongScope(role) => write!(f, "role {role:?} (not at this scope)"),
-            Loss::PartnerOnly(role) => write!(f, "role {role:?} (for partners only)"),
+            Loss::PartnerOnly(role) => write!(f, "role {role:?} (in tenants of type Partner only)"),
             Loss::Excluded(role, by) => write!(f, "role {role:?} (excluded by {by:?})"),
             Loss::RoleRequired(role, needs) => write!(f, "role {role:?} (requires role {needs:?})"),
             Loss::Ceiling(permission) => write!(f, "{permission} (above the tenant's ceiling)"),

@@ -28,6 +28,8 @@ pub struct Letter {
     pub occasion: Occasion,
     /// Language.
     pub locale: Option<String>,
+    /// The product's name, where it has one.
+    pub portal: Option<String>,
     /// The customer's name.
     pub tenant: String,
     /// The reader's given name.
@@ -101,6 +103,7 @@ impl Letter {
         };
         let message = self.message.as_deref().unwrap_or_default().trim();
         let words = context! {
+            portal => one_line(self.portal.as_deref().unwrap_or_default()),
             tenant => one_line(&self.tenant),
             given_name => one_line(self.given_name.as_deref().unwrap_or_default()),
             inviter => one_line(self.inviter.as_deref().unwrap_or_default()),
@@ -133,6 +136,7 @@ mod tests {
         Letter {
             occasion,
             locale: None,
+            portal: None,
             tenant: "ACME & Söhne <b>".into(),
             given_name: Some("Grace".into()),
             inviter: Some("Ada Lovelace".into()),
@@ -155,6 +159,20 @@ mod tests {
     fn what_people_wrote_is_never_html() {
         let html = letter(Occasion::Invitation).compose("https://x.example/#a").expect("composed").html;
         assert!(!html.contains("<script>") && html.contains("ACME &amp; Söhne &lt;b&gt;"), "{html}");
+    }
+
+    #[test]
+    fn a_product_is_called_by_its_name() {
+        let mut words = letter(Occasion::Invitation);
+        words.portal = Some("Rotor <Portal>".into());
+        let mail = words.compose("l").expect("composed");
+        assert_eq!(mail.subject, "Ada Lovelace invites you to Rotor <Portal> for ACME & Söhne <b>");
+        assert!(
+            mail.text.contains("Ada Lovelace invites you to Rotor <Portal> for ACME & Söhne <b>."),
+            "{}",
+            mail.text
+        );
+        assert!(mail.html.contains("Rotor &lt;Portal&gt;"), "{}", mail.html);
     }
 
     #[test]

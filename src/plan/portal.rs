@@ -47,6 +47,8 @@ pub struct Post {
     pub held: Option<String>,
     /// Base of links, where it is not the operator's.
     pub base: Option<String>,
+    /// The product's name, where it has one.
+    pub product: Option<String>,
 }
 
 /// What a portal says of invitations where neither invitation nor tenant does.
@@ -116,6 +118,7 @@ pub fn post(settings: &Settings, portal: Option<&Portal>, secret: &RelaySecret) 
         trouble,
         held,
         base: portal.and_then(|p| p.spec.invitation_url.clone()),
+        product: portal.and_then(|p| p.spec.display_name.clone()),
     }
 }
 

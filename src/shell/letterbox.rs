@@ -86,6 +86,7 @@ mod tests {
             letter: Letter {
                 occasion: Occasion::Invitation,
                 locale: None,
+                portal: None,
                 tenant: tenant.into(),
                 given_name: Some("Grace".into()),
                 inviter: None,

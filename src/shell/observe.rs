@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::table::Mark;
 use super::world::Tables;
 use crate::api::{
-    AccountState, FirstUser, Group, Invitation, Portal, PortalUser, Tenant, TenantType, UserCounts, WorkloadRef,
+    AccountState, FirstUser, Grant, Group, Invitation, Portal, PortalUser, Tenant, TenantType, UserCounts, WorkloadRef,
 };
 use crate::plan::address::Address;
 use crate::plan::invitation::{self as inv, Found, Place, needs_seat};
@@ -20,9 +20,10 @@ fn ns(object: &impl ResourceExt) -> String {
     object.namespace().unwrap_or_default()
 }
 
-/// Whose account stands for an address: an applied one before one that acceptance made, then the lower name.
-fn precedence(user: &PortalUser) -> (bool, String) {
-    (usr::is_made(user), user.name_any())
+/// Whose account stands for an address: an applied one before one that acceptance made, then one whose owner confirmed
+/// the address (nobody loses an account to a namesake that comes later), then the lower name.
+fn precedence(user: &PortalUser) -> (bool, bool, String) {
+    (usr::is_made(user), !usr::is_registered(user), user.name_any())
 }
 
 impl Tables {
@@ -49,11 +50,19 @@ impl Tables {
         let tenant = self.tenant_of(&ns, tenant_name);
         let address = Address::parse(&spec.email);
         let account = address.as_ref().and_then(|a| self.accounts(&ns, tenant_name, a).into_iter().next());
-        let roles = spec.roles.iter().chain(spec.grants.iter().flat_map(|g| &g.roles));
+        // The invitation that an account asks for gives nothing itself: what the account names has to exist.
+        let parent = account.filter(|user| usr::is_child(me, &user.name_any())).map(|user| &user.spec);
+        let named = |roles: &'_ [String], grants: &'_ [Grant]| -> Vec<String> {
+            roles.iter().chain(grants.iter().flat_map(|g| &g.roles)).cloned().collect()
+        };
+        let mut roles = named(&spec.roles, &spec.grants);
+        roles.extend(parent.map(|user| named(&user.roles, &user.grants)).unwrap_or_default());
         let portal = tenant.and_then(|t| self.portal_of(t));
         let defaults = portal::defaults(portal);
         let catalogue = tenant.map(|t| self.catalogue(t)).unwrap_or_default();
-        let (groups, unknown_groups) = self.group_roles(&ns, tenant_name, &catalogue, &spec.groups);
+        let (groups, mut unknown_groups) = self.group_roles(&ns, tenant_name, &catalogue, &spec.groups);
+        let joined = parent.map(|user| self.group_roles(&ns, tenant_name, &catalogue, &user.groups).1);
+        unknown_groups.extend(joined.unwrap_or_default());
         inv::Seen {
             settings: self.settings.clone(),
             place,
@@ -86,7 +95,7 @@ impl Tables {
                     }),
                 },
             },
-            unknown_roles: roles.filter(|role| catalogue.role(role).is_none()).cloned().collect(),
+            unknown_roles: roles.into_iter().filter(|role| catalogue.role(role).is_none()).collect(),
             groups,
             unknown_groups,
             seats: inv::Seats::default(),

@@ -167,6 +167,20 @@ async fn an_answer_counts_for_all_who_asked_before_it() {
 }
 
 #[tokio::test]
+async fn nobody_loses_an_account_to_a_namesake_that_comes_later() {
+    let Some(stage) = Stage::set("namesake", Script::default()).await else { return };
+    let ns = &stage.ns;
+    ns.apply(member("nora", "nora@acme.example", json!({"roles": ["owner"]}))).await;
+    ns.wait_condition::<PortalUser>("nora", "AccessGranted", "True", "Granted").await;
+    ns.apply(user("anna", "nora@acme.example", json!({"invitation": {}}))).await;
+    let anna = ns.wait_condition::<PortalUser>("anna", "Ready", "False", "DuplicateAddress").await;
+    assert!(crate::stagecraft::sentence(&anna, "Ready").contains("\"nora\""));
+    while_nothing_happens(Duration::from_secs(1)).await;
+    assert_eq!(verdict(&ns.get::<PortalUser>("nora").await, "AccessGranted"), "True/Granted");
+    assert_eq!(stage.mail_count(), 0, "a member is never mailed");
+}
+
+#[tokio::test]
 async fn an_applied_user_takes_over_from_the_account_that_acceptance_made() {
     let Some(stage) = Stage::set("takes-over", Script::default()).await else { return };
     let ns = &stage.ns;

@@ -261,6 +261,7 @@ async fn a_link_without_mail_stands_in_a_secret_until_it_is_spent() {
     let token = url.split('#').nth(1).expect("a token");
     assert_eq!(stage.operator.accept(token).await.0, 200);
     ns.wait_gone::<Secret>("grace.link").await;
+    ns.wait_condition::<Invitation>("grace", "Delivered", "True", "LinkIssued").await;
     ns.wait::<Invitation>("grace", "no linkSecretRef", |i| {
         i.status.as_ref().is_some_and(|s| s.link_secret_ref.is_none())
     })

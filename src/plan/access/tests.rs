@@ -156,7 +156,7 @@ fn a_role_counts_only_where_and_with_what_it_may() {
             "role \"ghost\" (there is no such role)",
             "role \"project\" (not at this scope)",
             "role \"system\" (not at this scope)",
-            "role \"manager\" (for partners only)",
+            "role \"manager\" (in tenants of type Partner only)",
             "role \"extra\" (requires role \"system\")",
         ]
     );

@@ -342,6 +342,7 @@ fn delivery(invitation: &Invitation, seen: &Seen, attempt: &Attempt) -> Option<D
         letter: Letter {
             occasion: Occasion::Invitation,
             locale: spec.locale.clone().or_else(|| tenant.locale.clone()),
+            portal: tenant.post.product.clone(),
             tenant: tenant.display_name.clone(),
             given_name: spec.given_name.clone(),
             inviter,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::standing::{Standing, on_its_way, standing, state};
-use super::{Hold, Place, Seen, account, hold};
+use super::{Channel, Hold, Place, Seen, account, channel, hold};
 use crate::api::condition::{Finding, Reason, Verdict, settle, types};
 use crate::api::{AttemptFailure, Invitation, InvitationStatus};
 use crate::plan::Effect;
@@ -41,7 +41,7 @@ pub(super) fn conditions(
     let standing = standing(spec, status, now);
     let summary = summary(status, invitation, seen, held, relay, standing);
     let mut findings = vec![Finding::new(types::READY, summary.verdict, summary.reason, summary.message.clone())];
-    findings.push(delivered(status, &summary));
+    findings.push(delivered(status, &summary, channel(spec, seen)));
     findings.push(accepted(status, standing));
     findings.push(expired(status, standing));
     if summary.reconciling {
@@ -87,7 +87,11 @@ fn summary(
     match standing {
         Standing::Accepted => {
             let user = status.user_ref.as_ref().map_or("", |u| u.name.as_str());
-            Summary::fine(Reason::Accepted, format!("Accepted; the account is PortalUser {user:?}."))
+            let mut message = format!("Accepted; the account is PortalUser {user:?}.");
+            if invitation.spec.revoked {
+                message.push_str(" `revoked` comes too late: to take the access away, suspend or delete that user.");
+            }
+            Summary::fine(Reason::Accepted, message)
         }
         Standing::Declined => Summary::fine(Reason::Declined, "The invited person declined.".into()),
         Standing::Revoked => Summary::fine(Reason::Revoked, "The invitation was revoked; its link is dead.".into()),
@@ -161,7 +165,7 @@ fn open(invitation: &Invitation, seen: &Seen, until: Timestamp) -> Summary {
     Summary::fine(Reason::Sent, message)
 }
 
-fn delivered(status: &InvitationStatus, summary: &Summary) -> Finding {
+fn delivered(status: &InvitationStatus, summary: &Summary, channel: Channel) -> Finding {
     let finding = |verdict: Verdict, reason, message: &str| Finding::new(types::DELIVERED, verdict, reason, message);
     match on_its_way(status).map(|a| a.failure.as_ref()) {
         Some(None) => finding(Verdict::Unknown, Reason::Progressing, "The mail is on its way to the relay."),
@@ -169,8 +173,11 @@ fn delivered(status: &InvitationStatus, summary: &Summary) -> Finding {
             let (reason, message) = words(Some(failure));
             finding(if failure.in_doubt { Verdict::Unknown } else { Verdict::False }, reason, &message)
         }
-        None if status.link_secret_ref.is_some() => {
-            finding(Verdict::True, Reason::LinkIssued, "The link stands in the Secret of linkSecretRef.")
+        None if let Some(secret) = &status.link_secret_ref => {
+            finding(Verdict::True, Reason::LinkIssued, &format!("The link stands in the Secret {:?}.", secret.name))
+        }
+        None if status.sent_time.is_some() && channel == Channel::Secret => {
+            finding(Verdict::True, Reason::LinkIssued, "The link stood in its Secret, which is gone.")
         }
         None if status.sent_time.is_some() => finding(Verdict::True, Reason::Sent, "The relay took the mail."),
         None if summary.stalled || summary.verdict != Verdict::True => {

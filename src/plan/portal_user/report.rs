@@ -60,7 +60,7 @@ pub(super) fn findings(
     registered: bool,
     bar: Option<(Reason, String)>,
 ) -> Vec<Finding> {
-    let confirmed = confirmed(seen, status, registered);
+    let confirmed = confirmed(user, seen, status, registered);
     let granted = match bar {
         Some((reason, message)) => {
             // "Not registered" has reasons of its own, which tell more.
@@ -98,7 +98,7 @@ fn granted(status: &PortalUserStatus, rights: &Rights) -> Finding {
     }
 }
 
-fn confirmed(seen: &Seen, status: &PortalUserStatus, registered: bool) -> Finding {
+fn confirmed(user: &PortalUser, seen: &Seen, status: &PortalUserStatus, registered: bool) -> Finding {
     let no = |reason, message: String| Finding::new(types::REGISTERED, false, reason, message);
     if registered {
         return Finding::new(types::REGISTERED, true, Reason::Registered, "The owner confirmed the address.");
@@ -112,7 +112,11 @@ fn confirmed(seen: &Seen, status: &PortalUserStatus, registered: bool) -> Findin
     if seen.invited {
         return no(Reason::Invited, "Invited; nobody has accepted yet.".into());
     }
-    no(Reason::NotInvited, "Nobody invited this user yet.".into())
+    if user.spec.invitation.as_ref().is_some_and(|i| i.send) {
+        let child = child_name(&user.name_any());
+        return no(Reason::NotInvited, format!("No invitation is open; Invitation {child:?} says why."));
+    }
+    no(Reason::NotInvited, "Nobody invited this user yet; spec.invitation does.".into())
 }
 
 /// What somebody has to mend. A user who awaits acceptance is ready.

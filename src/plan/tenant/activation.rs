@@ -124,6 +124,7 @@ fn activation_letter(
         letter: Letter {
             occasion: Occasion::Activation { url },
             locale: tenant.spec.locale.clone(),
+            portal: post.product.clone(),
             tenant: display_name(tenant),
             given_name: name,
             inviter: None,

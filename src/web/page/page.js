@@ -40,7 +40,9 @@ async function ask(what) {
 function tell(answer) {
   const open = answer.state === "Open";
   element("story").textContent = open
-    ? `You are invited to the portal of ${answer.tenant}.`
+    ? answer.portal && answer.portal !== answer.tenant
+      ? `You are invited to ${answer.portal} for ${answer.tenant}.`
+      : `You are invited to the portal of ${answer.tenant}.`
     : stories[answer.state] || answer.detail || stories.Offline;
   const details = element("details");
   details.replaceChildren();

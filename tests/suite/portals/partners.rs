@@ -51,8 +51,11 @@ async fn c6_a_customer_manager_acts_as_company_admin_at_the_partners_customers_a
 
     // The role exists for partners only.
     ns.merge::<PortalUser>("ada", json!({"spec": {"roles": ["customer-manager"]}})).await;
-    let ada =
-        ns.wait("ada", "is told", |u: &PortalUser| sentence(u, "AccessGranted").contains("for partners only")).await;
+    let ada = ns
+        .wait("ada", "is told", |u: &PortalUser| {
+            sentence(u, "AccessGranted").contains("in tenants of type Partner only")
+        })
+        .await;
     assert_eq!((customers(&ada), lines(&ada)), (Value::Null, vec!["/: * (firstUser:company-admin)".to_owned()]));
     ns.merge::<Tenant>("contoso", json!({"spec": {"type": "Customer"}})).await;
     let mona = ns.wait_condition::<PortalUser>("mona", "AccessGranted", "False", "Withheld").await;

@@ -45,6 +45,7 @@ fn a_mail_is_recorded_whole_before_it_is_sent() {
         letter: Letter {
             occasion: Occasion::Invitation,
             locale: Some("de".into()),
+            portal: None,
             tenant: "ACME".into(),
             given_name: Some("Grace".into()),
             inviter: Some("Ada Lovelace".into()),

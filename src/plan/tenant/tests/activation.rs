@@ -39,6 +39,7 @@ fn the_first_activation_mails_the_address_of_the_portal_once() {
     let letter = Letter {
         occasion: Occasion::Activation { url: "https://acme.portal.example".into() },
         locale: Some("de".into()),
+        portal: None,
         tenant: "ACME Corporation".into(),
         given_name: Some("Ada Lovelace".into()),
         inviter: None,
