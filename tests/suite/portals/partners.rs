@@ -1,11 +1,14 @@
 //! Partners who manage customers: what a customer manager does elsewhere, and that it is counted, never listed.
 
+use std::time::Duration;
+
 use futures::{StreamExt, stream};
 use portal_operator::api::{Invitation, PortalUser, Tenant};
 use serde_json::{Value, json};
 
 use super::{lines, may_give, open};
 use crate::stagecraft::{sentence, verdict};
+use crate::story::while_nothing_happens;
 use crate::support::objects::status;
 
 const COMPANIES: &str = "companies-and-partners";
@@ -90,6 +93,8 @@ async fn c6_a_customer_manager_invites_at_the_partners_customers_as_their_compan
     missing("mona", "unlinked", "bakery").await;
     ns.merge::<Tenant>("contoso", json!({"spec": {"portalActive": false}})).await;
     missing("mona", "off", "acme").await;
+    // Its own write is seen by then: only the partner's switch brings the next look.
+    while_nothing_happens(Duration::from_secs(1)).await;
     ns.merge::<Tenant>("contoso", json!({"spec": {"portalActive": true}})).await;
     ns.wait_state::<Invitation>("off", "Sent").await;
     ns.merge::<Tenant>("bakery", json!({"spec": {"partnerRefs": [{"name": "contoso"}]}})).await;
