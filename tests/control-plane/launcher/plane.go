@@ -133,6 +133,8 @@ func (p *plane) attempt(keys *pki) error {
 		"--kubeconfig=" + p.kubeconfig(),
 		"--service-account-private-key-file=" + p.path("service-accounts.key"),
 		"--root-ca-file=" + p.path("ca.crt"),
+		// Each controller as the ServiceAccount that it is in a cluster: admission policies exempt two of them by name.
+		"--use-service-account-credentials",
 		"--leader-elect=false",
 		"--secure-port=0",
 		// Those that matter without nodes: nothing here can run a Pod.
