@@ -28,6 +28,8 @@ mod marks;
 mod operator;
 #[path = "policies/people.rs"]
 mod people;
+#[path = "policies/releases.rs"]
+mod releases;
 #[path = "policies/tenants.rs"]
 mod tenants;
 #[path = "policies/ways_round.rs"]

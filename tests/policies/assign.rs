@@ -117,6 +117,14 @@ async fn the_cost_limit_holds_sixteen_changed_roles_and_all_that_a_portal_has() 
     allowed(clerk.deletes("PortalUser", "max").await);
     refused(nobody.deletes("PortalUser", "max").await, "you may not give or take the");
 
+    // A grant has four places, and each is looked at.
+    for place in 0..4 {
+        let mut four = all[..4].to_vec();
+        four[place] = "owner".to_owned();
+        let granted = user("new", "new@acme.example", json!({"grants": [{"scope": "/x", "roles": four}]}));
+        refused(clerk.creates(&granted).await, "you may not give or take the role owner");
+    }
+
     // More names than a portal has roles are too many, unless all may be assigned.
     let many = json!({"roles": all[..32], "grants": [{"scope": "/x", "roles": all[32..36]}]});
     let many = user("many", "many@acme.example", many);
@@ -160,4 +168,21 @@ async fn nobody_changes_their_own_roles() {
     allowed(other.changes_spec("PortalUser", "ada", json!({"roles": ["owner"]})).await);
     let robot = Person::robot("gitops", &ns).await.may(&all).await;
     allowed(robot.changes_spec("PortalUser", "ada", json!({"roles": ["owner"]})).await);
+}
+
+#[tokio::test]
+async fn people_whose_names_have_a_prefix_are_known_and_exempt_ones_are_asked_nothing() {
+    let Some(installation) = Installation::lenient().await else { return };
+    let Some(ns) = installation.guard("prefix").await else { return };
+    ns.apply(user("ada", "ada@acme.example", json!({"roles": ["viewer"]}))).await;
+    let all = [on("tenants", "manage", &[]), on("roles", "assign", &[]), on("groups", "assign", &[])];
+    let change = json!({"roles": ["owner"]});
+    let ada = Person::named("oidc:Ada@acme.example", &ns).await.may(&all).await;
+    refused(ada.changes_spec("PortalUser", "ada", change.clone()).await, "nobody changes their own roles and groups");
+    let another = Person::named("ada@acme.example", &ns).await.may(&all).await;
+    allowed(another.changes_spec("PortalUser", "ada", change.clone()).await);
+    let exempt = Person::named("oidc:break-glass@example.com", &ns).await.may(&[]).await;
+    allowed(exempt.changes_spec("PortalUser", "ada", change.clone()).await);
+    let not_exempt = Person::named("break-glass@example.com", &ns).await.may(&[]).await;
+    refused(not_exempt.changes_spec("PortalUser", "ada", change).await, "you may not");
 }

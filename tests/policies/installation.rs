@@ -1,6 +1,8 @@
 //! The policies as the chart renders them, once for all tests of this target, for the namespaces that tests label.
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use k8s_openapi::api::core::v1 as core;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
@@ -15,6 +17,12 @@ use crate::support::{PATIENCE, random, repository, until};
 
 /// The policy by which it is seen that all are there.
 const PROBED: &str = "-workloads";
+
+const LENIENT_VALUES: [&str; 3] = [
+    "--set=policies.lastHolder=Warn",
+    "--set=policies.usernamePrefix=oidc:",
+    "--set=policies.exempt={oidc:break-glass@example.com}",
+];
 
 /// A release of the chart, without its Pods.
 pub struct Installation {
@@ -31,26 +39,27 @@ impl Installation {
     pub async fn strict() -> Option<&'static Installation> {
         static STRICT: OnceCell<Installation> = OnceCell::const_new();
         let client = connect().await?;
-        Some(STRICT.get_or_init(|| Installation::new(client, "Deny")).await)
+        Some(STRICT.get_or_init(|| Installation::new(client, &[])).await)
     }
 
-    /// Another one beside it, which only warns about last holders.
+    /// Another one beside it, which only warns about last holders, knows people as `oidc:ada@acme.example`, and exempts
+    /// one of them.
     pub async fn lenient() -> Option<&'static Installation> {
         static LENIENT: OnceCell<Installation> = OnceCell::const_new();
         let client = connect().await?;
-        Some(LENIENT.get_or_init(|| Installation::new(client, "Warn")).await)
+        Some(LENIENT.get_or_init(|| Installation::new(client, &LENIENT_VALUES)).await)
     }
 
-    async fn new(client: Client, last_holder: &str) -> Installation {
+    async fn new(client: Client, values: &[&str]) -> Installation {
         let namespace = format!("release-{}", random());
         let label = format!("guarded-by-{namespace}");
-        let objects = rendered(&[
+        let given = [
             &format!("--namespace={namespace}"),
             "--set=publicURL=https://invite.example.com",
             "--set=crds.install=false",
-            &format!("--set=policies.lastHolder={last_holder}"),
             &format!("--set=policies.namespaceSelector.matchLabels.{label}=yes"),
-        ]);
+        ];
+        let objects = rendered(&[&given, values].concat());
         let installation = Installation { namespace, label, objects };
         installation
             .apply(
@@ -116,17 +125,21 @@ impl Installation {
     }
 }
 
-/// What the chart makes of arguments. Helm is built where it is not yet.
+/// Helm, built where it is not yet.
+pub fn helm() -> &'static Path {
+    static HELM: OnceLock<PathBuf> = OnceLock::new();
+    HELM.get_or_init(|| {
+        let obtain = Command::new(repository("tests/tools/helm")).stderr(Stdio::inherit()).output().expect("a script");
+        assert!(obtain.status.success(), "helm cannot be had, see above");
+        PathBuf::from(String::from_utf8_lossy(&obtain.stdout).trim())
+    })
+}
+
+/// What the chart makes of arguments.
 pub fn rendered(arguments: &[&str]) -> Vec<Value> {
-    let obtain = Command::new(repository("tests/tools/helm")).stderr(Stdio::inherit()).output().expect("a script");
-    assert!(obtain.status.success(), "helm cannot be had, see above");
-    let helm = String::from_utf8_lossy(&obtain.stdout).trim().to_owned();
-    let said = Command::new(helm)
-        .args(["template", "portal"])
-        .arg(repository("charts/portal-operator"))
-        .args(arguments)
-        .output()
-        .expect("helm runs");
+    let mut command = Command::new(helm());
+    command.args(["template", "portal"]).arg(repository("charts/portal-operator")).args(arguments);
+    let said = command.output().expect("helm runs");
     assert!(said.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said.stderr));
     String::from_utf8_lossy(&said.stdout).as_ref().documents()
 }
