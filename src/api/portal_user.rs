@@ -206,6 +206,10 @@ pub struct PortalUserStatus {
     /// Roles with `atLeastOne` that this user holds, whether or not others do too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holder_of: Vec<String>,
+    /// Roles that this user is given as the tenant's first one, whatever spec says and whether or not the account may be
+    /// used now. Admission has no other way to see them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first_user_of: Vec<String>,
     /// Roles that this user holds as the tenant's last registered one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_holder_of: Vec<String>,

@@ -180,6 +180,10 @@ pub fn plan(user: &PortalUser, seen: &Seen, now: Timestamp) -> Plan<PortalUserSt
         status.holder_of = tenant.catalogue.at_least_one().map(|r| &r.name).filter(held).cloned().collect();
         status.last_holder_of = seen.held_by_no_other.iter().filter(held).cloned().collect();
     }
+    let first = |t: &&TenantSeen| t.first_user.as_deref() == Some(user.name_any().as_str());
+    if let Some(tenant) = seen.tenant.as_ref().filter(first) {
+        status.first_user_of = tenant.catalogue.of_first_user().map(|r| r.name.clone()).collect();
+    }
     status.state = Some(match user.spec.state {
         AccountState::Deleted => UserState::Deleted,
         AccountState::Suspended => UserState::Suspended,

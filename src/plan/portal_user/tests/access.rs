@@ -86,6 +86,16 @@ fn the_first_user_is_owner_by_being_first() {
 }
 
 #[test]
+fn the_first_user_is_told_so_whatever_becomes_of_the_account() {
+    let told = |story: Story| story.plan().status.first_user_of;
+    let first = |spec| ada().with(spec).seeing(|w| w.tenant.as_mut().unwrap().first_user = Some("ada".into()));
+    for spec in [json!({}), json!({"state": "Suspended"}), json!({"state": "Deleted"}), json!({"roles": ["viewer"]})] {
+        assert_eq!(told(first(spec.clone())), ["owner"], "{spec}");
+    }
+    assert_eq!(told(ada().registered()), Vec::<String>::new(), "somebody else was first, or nobody yet");
+}
+
+#[test]
 fn the_last_holder_of_a_role_is_told_so() {
     let last = |story: Story| story.seeing(|w| w.held_by_no_other = names(&["owner"])).plan().status.last_holder_of;
     let owner = || ada().registered().with(json!({"roles": ["owner"]}));
