@@ -40,7 +40,7 @@ async fn the_operator_works_under_its_policies_and_the_last_holder_goes_with_the
     let gitops = Person::robot("gitops", &ns).await.may(&all).await;
     let portal = json!({"kind": "Portal", "metadata": {"name": "shop"}, "spec": {"displayName": "Shop", "url": "https://shop.example.com",
         "permissions": [{"name": "devices.read"}],
-        "roles": [{"name": "owner", "permissions": ["*"], "atLeastOne": true, "builtInGroup": "administrators"}]}});
+        "roles": [{"name": "owner", "permissions": ["*"], "atLeastOne": true, "firstUser": "Registered", "builtInGroup": "administrators"}]}});
     allowed(gitops.makes(&portal).await);
     allowed(
         gitops
@@ -57,6 +57,11 @@ async fn the_operator_works_under_its_policies_and_the_last_holder_goes_with_the
     for who in ["ada", "grace"] {
         let mail = mails_to(&relay, &format!("{who}@"), 1).await.remove(0);
         assert_eq!(operator.accept(&mail.link().token).await.0, 200, "{who}");
+        // Recorded before the next one comes.
+        ns.wait::<PortalUser>("ada", "is told to be the first", |u| {
+            u.status.as_ref().is_some_and(|s| s.first_user_of == ["owner"])
+        })
+        .await;
     }
     ns.wait_state::<Invitation>("ada.invite", "Accepted").await;
     let accepted = ns.wait_state::<Invitation>("grace", "Accepted").await;

@@ -20,6 +20,9 @@ async fn acme(ns: &Namespace) {
     ns.apply(json!({"kind": "Group", "metadata": {"name": "acme.administrators", "labels": {marks::MADE_BY: "acme"}},
         "spec": {"tenantRef": {"name": "acme"}}}))
         .await;
+    // The first user is owner by being first: no spec says so.
+    ns.apply(user("first", "first@acme.example", json!({}))).await;
+    ns.merge_status::<PortalUser>("first", json!({"status": {"firstUserOf": ["owner"]}})).await;
     let offer = json!({"roles": ["owner"], "invitedByRef": {"name": "eve"}, "revoked": true, "notAfter": "2027-01-01T00:00:00Z"});
     ns.apply(invitation("offer", "olga@acme.example", offer)).await;
     ns.apply(invitation("eve", "eve@acme.example", json!({"roles": ["viewer"]}))).await;
@@ -83,6 +86,10 @@ async fn try_all(person: &Person<'_>, judge: impl Fn(&str, Verdict, &str)) {
     ] {
         judge(&format!("the owner with {change}"), person.changes_spec("PortalUser", "ada", change).await, ROLE);
     }
+    for change in [json!({"email": "eve@acme.example"}), json!({"state": "Suspended"})] {
+        judge(&format!("the first user with {change}"), person.changes_spec("PortalUser", "first", change).await, ROLE);
+    }
+    judge("deleting the first user", person.deletes("PortalUser", "first").await, ROLE);
     judge("deleting the owner", person.deletes("PortalUser", "ada").await, ROLE);
     judge("deleting all users", person.deletes_all("PortalUser").await, "you may not give or take");
     let orphan = json!({"metadata": {"ownerReferences": [

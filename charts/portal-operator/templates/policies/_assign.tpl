@@ -33,12 +33,16 @@ person, a suspension takes them all.
 - name: touched
   expression: >-
     variables.after.filter(l, variables.whole || !(l in variables.before)) + variables.before.filter(l, !(l in variables.after))
+    {{- if eq .kind "users" }}
+    {{- /* What the portal gives to a tenant's first user stands in no spec, and changes hands with the account. */}}
+    + (request.operation == 'DELETE' || variables.whole ? oldObject.?status.?firstUserOf.orValue([]).map(r, ' ' + r) : [])
+    {{- end }}
 - name: named
   expression: variables.touched.map(l, l.substring(l.indexOf(' ') + 1))
-{{- /* At most 160 lines on each side: 32 roles, and 32 grants of 4. */}}
+{{- /* At most 160 lines on each side (32 roles, and 32 grants of 4), and the first user's. */}}
 - name: roles
   expression: >-
-    {{ until 320 | toJson }}.filter(i, i < variables.named.size() && variables.named.indexOf(variables.named[i]) == i)
+    {{ until 352 | toJson }}.filter(i, i < variables.named.size() && variables.named.indexOf(variables.named[i]) == i)
     .map(i, variables.named[i])
 {{- /* Whoever may assign all needs no look at each name. For one or two the look is as cheap. */}}
 - name: anyRole
@@ -95,7 +99,7 @@ Names are counted before anything is asked: most writes change few.
 {{- end -}}
 
 {{/*
-Conditions under which roles can change hands at all. Takes a dict: part. The second one sees whether there may
+Conditions under which roles can change hands at all. Takes a dict: kind and part. The second one sees whether there may
 be more names than the first one takes.
 */}}
 {{- define "portal-operator.assign.conditions" -}}
@@ -104,7 +108,8 @@ be more names than the first one takes.
 {{- if .part }}
 - name: many
   expression: >-
-    (request.operation == 'CREATE' ? 0 : oldObject.spec.?roles.orValue([]).size() + 4 * oldObject.spec.?grants.orValue([]).size())
+    (request.operation == 'CREATE' ? 0 : oldObject.spec.?roles.orValue([]).size() + 4 * oldObject.spec.?grants.orValue([]).size()
+    {{- if eq .kind "users" }} + oldObject.?status.?firstUserOf.orValue([]).size(){{ end }})
     + (request.operation == 'DELETE' ? 0 : object.spec.?roles.orValue([]).size() + 4 * object.spec.?grants.orValue([]).size()) > 16
 {{- end }}
 {{- end -}}
