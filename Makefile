@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build crds chart roles fmt lint deny unit integration test demo control-plane clean
+.PHONY: help build crds chart roles image fmt lint deny unit integration test demo control-plane clean
 
 CONTROL_PLANE := tests/control-plane/control-plane run
 # The demo and the shell find `portal-operator` by name, as a user would.
@@ -28,6 +28,9 @@ chart: ## write the README of the chart from its values
 
 roles: ## write the tables of docs/roles.md from examples/portals
 	WRITE=1 cargo test -q --test docs the_tables_of_roles
+
+image: ## make the image of the operator with buildah, without a daemon (PROFILE=dev: quickly)
+	.ci/image
 
 fmt: ## format the code
 	cargo fmt
@@ -50,7 +53,7 @@ integration: ## run the tests that need Kubernetes, on a control plane of their 
 	$(CONTROL_PLANE) $(if $(KEEP),--keep) -- $(or $(and $(ARGS),cargo test --test suite $(ARGS)),bash -euc '$(ALL)')
 
 ALL := cargo test --test suite -- --skip crowd::; cargo test --test suite crowd:: -- --test-threads=1; \
-  cargo test --test policies; cargo test --test restart; cargo test --test leaks
+  cargo test --test policies; cargo test --test chart; cargo test --test restart; cargo test --test leaks
 
 test: lint deny unit integration ## run all of the above: what CI runs
 

@@ -130,7 +130,7 @@ fn every_make_target_that_is_mentioned_exists_and_the_readme_names_what_ci_calls
 
 #[test]
 fn every_test_that_is_mentioned_exists() {
-    let sources: String = ["src", "tests/suite", "tests/support"]
+    let sources: String = ["src", "tests/suite", "tests/chart", "tests/support"]
         .iter()
         .flat_map(|folder| files(folder))
         .chain(["tests/docs.rs".to_owned()])

@@ -128,16 +128,21 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// An operator for one namespace, with settings under which tests run side by side.
-    pub fn in_namespace(namespace: &Namespace) -> Launch<'_> {
-        let launch = Launch {
+    /// An operator without any settings: whoever starts it brings all, with ports that the system chooses and a log in
+    /// JSON. Its log belongs to the namespace.
+    pub fn bare(namespace: &Namespace) -> Launch<'_> {
+        Launch {
             namespace,
             flags: Vec::new(),
             env: Vec::new(),
             kubeconfig: PathBuf::from(std::env::var_os("KUBECONFIG").expect("a Namespace was there before")),
-            identity: String::new(),
-        };
-        launch
+            identity: format!("bare-{}", random()),
+        }
+    }
+
+    /// An operator for one namespace, with settings under which tests run side by side.
+    pub fn in_namespace(namespace: &Namespace) -> Launch<'_> {
+        Operator::bare(namespace)
             .flag("--namespace", namespace.name())
             .flag("--mail-from", "Portal <portal@portal.example>")
             .flag("--public-url", "http://127.0.0.1:1/")
