@@ -6,6 +6,8 @@ mod support;
 
 #[path = "chart/gitops.rs"]
 mod gitops;
+#[path = "chart/image.rs"]
+mod image;
 #[path = "chart/installed.rs"]
 mod installed;
 #[path = "chart/notes.rs"]
