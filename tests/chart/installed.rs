@@ -55,7 +55,7 @@ impl Drop for Release<'_> {
     }
 }
 
-const MAIL: [&str; 6] = [
+const MAIL: [&str; 7] = [
     "--set=publicURL=https://invite.example.com",
     "--set=mail.existingSecret=relay",
     "--set=mail.from=Portal <portal@portal.example>",
@@ -63,6 +63,8 @@ const MAIL: [&str; 6] = [
     "--set=crds.install=false",
     "--set=log.filter=portal_operator=trace\\,info",
     "--set=replicas=1",
+    // What they refuse is tested by `tests/policies`; here an administrator tampers, and others share the cluster.
+    "--set=policies.enabled=false",
 ];
 
 /// A relay that is plain, and its Secret.
