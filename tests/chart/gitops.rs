@@ -15,7 +15,7 @@ use crate::support::objects::status;
 use crate::support::operator::Operator;
 use crate::support::smtp::{Script, ScriptedRelay, Step};
 use crate::support::{now, repository};
-use crate::tools::{run, tool};
+use crate::tools::{helm, run, scratch, tool};
 
 const FOLDER: &str = "examples/gitops";
 
@@ -61,7 +61,7 @@ fn health(kind: &str, object: &Value) -> (String, String) {
         lua(object),
         check(kind)
     );
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.lua", crate::support::random()));
+    let file = scratch().join(format!("{}.lua", crate::support::random()));
     std::fs::write(&file, script).expect("a file");
     let said = run(tool("glua").arg(&file)).unwrap_or_else(|error| panic!("{kind}: {error}"));
     let (status, message) = said.split_once('\n').expect("two lines");
@@ -84,10 +84,23 @@ async fn objects(ns: &Namespace) -> Vec<(String, String, Value)> {
     found
 }
 
+/// What kstatus says of an object, in Argo CD's words.
+fn kstatus(object: &Value) -> String {
+    let file = scratch().join(format!("{}.json", crate::support::random()));
+    std::fs::write(&file, object.to_string()).expect("a file");
+    let mut command = tool("kstatus");
+    let said = command.stdin(std::fs::File::open(file).expect("a file")).output().expect("a program");
+    let said = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    let words = [("Current", "Healthy"), ("InProgress", "Progressing"), ("Failed", "Degraded")];
+    words.into_iter().find(|(word, _)| *word == said).map_or(said, |(_, argo)| argo.to_owned())
+}
+
+/// Every object and its health, of which Argo CD, Helm and Flux think alike.
 async fn judge(ns: &Namespace) -> Vec<(String, String)> {
     let all = objects(ns).await.into_iter().map(|(kind, name, object)| {
         let (status, message) = health(&kind, &object);
         assert!(!message.is_empty(), "{kind}/{name}: {status} without a word");
+        assert_eq!(status, kstatus(&object), "{kind}/{name} by kstatus");
         (format!("{kind}/{name}"), status)
     });
     let mut all: Vec<_> = all.collect();
@@ -120,7 +133,7 @@ const STATES: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn argo_cd_sees_the_health_of_every_kind_in_every_state() {
+async fn argo_cd_helm_and_flux_see_the_health_of_every_kind_in_every_state() {
     let _beside = crate::installed::ALONE.read().await;
     let Some(ns) = Namespace::new("argo-cd").await else { return };
     ns.apply(
@@ -242,8 +255,30 @@ fn the_values_of_the_gitops_examples_are_good_ones() {
     let argo = &documents("argocd/operator.yaml")[0]["spec"]["source"]["helm"]["valuesObject"];
     let flux = &documents("flux/operator/release.yaml")[1]["spec"]["values"];
     for values in [argo, flux] {
-        let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.json", crate::support::random()));
+        let file = scratch().join(format!("{}.json", crate::support::random()));
         std::fs::write(&file, values.to_string()).expect("a file");
         assert!(!crate::tools::rendered(&["--values", &file.to_string_lossy()]).is_empty());
     }
+}
+
+#[tokio::test]
+async fn helm_waits_until_the_operator_has_looked_and_for_nobody_after_that() {
+    let _beside = crate::installed::ALONE.read().await;
+    let Some(ns) = Namespace::new("helm-wait").await else { return };
+    // A release that consists of the quickstart's objects.
+    let chart = scratch().join(ns.name());
+    std::fs::create_dir_all(chart.join("templates")).expect("a folder");
+    std::fs::write(chart.join("Chart.yaml"), "{apiVersion: v2, name: acme, version: 0.1.0}").expect("a file");
+    std::fs::copy(repository("examples/quickstart.yaml"), chart.join("templates/objects.yaml")).expect("a copy");
+    let chart = chart.to_string_lossy().into_owned();
+    let install = |patience: &str| {
+        helm(&["upgrade", "--install", "acme", &chart, "--namespace", ns.name(), "--wait", "--timeout", patience])
+    };
+    let error = install("3s").expect_err("nobody has looked at them");
+    assert!(error.contains("deadline") || error.contains("not ready"), "{error}");
+
+    let relay = ScriptedRelay::start(Script::default());
+    let _operator = Operator::in_namespace(&ns).mail_url(relay.url()).start().await;
+    install("60s").unwrap_or_else(|error| panic!("nobody has accepted, and that is no reason to wait: {error}"));
+    ns.wait_state::<Invitation>("grace", "Sent").await;
 }

@@ -20,7 +20,7 @@ use crate::support::cluster::{Manifest, Namespace};
 use crate::support::secrets::{RELAY_PASSWORD, RELAY_USER};
 use crate::support::smtp::{Script, ScriptedRelay, TlsMaterial};
 use crate::support::{PATIENCE, repository, say_loudly, until};
-use crate::tools::{CHART, VALUES, helm, of_kind, path, values};
+use crate::tools::{CHART, VALUES, helm, of_kind, path, scratch, values};
 use crate::{pod, story};
 
 /// A release for all namespaces would look after the objects of every test beside it.
@@ -203,7 +203,7 @@ async fn two_releases_in_one_namespace_serve_their_own_portals() {
 
 /// A copy of the chart whose CRD of tenants has one more category: a newer version of it.
 fn newer_chart() -> PathBuf {
-    let to = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("chart-{}", crate::support::random()));
+    let to = scratch().join(format!("chart-{}", crate::support::random()));
     let copied = std::process::Command::new("cp").arg("-r").args([repository(CHART), to.clone()]).status();
     assert!(copied.is_ok_and(|status| status.success()));
     let crd = to.join("files/crds/portal-operator.dev_tenants.yaml");
@@ -277,7 +277,7 @@ fn values_for(name: &str, namespace: &str) -> String {
     if let Some(relays) = set.get_mut("portalRelays") {
         *relays = json!({ namespace: ["relay"] });
     }
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{namespace}-{name}.json"));
+    let file = scratch().join(format!("{namespace}-{name}.json"));
     std::fs::write(&file, set.to_string()).expect("a file");
     file.to_string_lossy().into_owned()
 }

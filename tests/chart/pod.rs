@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::support::cluster::{Manifest, Namespace};
 use crate::support::operator::{Launch, Operator};
 use crate::support::random;
+use crate::tools::scratch;
 
 /// Starts a replica of this Deployment and returns when it is ready.
 pub async fn start(release: &Namespace, deployment: &Value) -> Operator {
@@ -24,7 +25,7 @@ pub async fn start(release: &Namespace, deployment: &Value) -> Operator {
 pub async fn describe<'a>(release: &'a Namespace, deployment: &Value) -> Launch<'a> {
     let pod = &deployment["spec"]["template"]["spec"];
     let container = &pod["containers"][0];
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{}", release.name(), random()));
+    let folder = scratch().join(format!("{}-{}", release.name(), random()));
     let mounts = mount(release, pod, &folder).await;
     let account = pod["serviceAccountName"].as_str().expect("a ServiceAccount");
 

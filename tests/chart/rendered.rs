@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Manifest, connect};
 use crate::support::repository;
-use crate::tools::{CHART, VALUES, of_kind, rendered, run, tool, values};
+use crate::tools::{CHART, VALUES, of_kind, rendered, run, scratch, tool, values};
 
 const PUBLIC: &str = "--set=publicURL=https://invite.example.com";
 
@@ -96,7 +96,7 @@ async fn schemas() -> Option<PathBuf> {
     let client = connect().await?;
     let request = hyper::Request::get("/openapi/v2").body(Vec::new()).expect("a request");
     let mut api: Value = client.request(request).await.expect("the API server describes itself");
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("schemas-{}", crate::support::random()));
+    let folder = scratch().join(format!("schemas-{}", crate::support::random()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let definitions = api["definitions"].as_object_mut().expect("definitions");
     for (name, definition) in definitions.iter_mut() {

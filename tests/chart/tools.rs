@@ -24,14 +24,28 @@ pub fn path(file: &str) -> String {
     repository(file).to_string_lossy().into_owned()
 }
 
-/// A command that runs helm, kubeconform or glua. Built from Go modules where it is not yet.
+/// A folder for what tests write. What an earlier run left there goes first.
+pub fn scratch() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let make = || {
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("chart");
+        let _ = std::fs::remove_dir_all(&folder); // the first run of all finds none
+        std::fs::create_dir_all(&folder).expect("a folder");
+        folder
+    };
+    FOLDER.get_or_init(make).clone()
+}
+
+/// A command that runs helm, kubeconform, glua or kstatus. Built from Go modules where it is not yet.
 pub fn tool(name: &'static str) -> Command {
     static HELM: OnceLock<PathBuf> = OnceLock::new();
     static KUBECONFORM: OnceLock<PathBuf> = OnceLock::new();
     static GLUA: OnceLock<PathBuf> = OnceLock::new();
+    static KSTATUS: OnceLock<PathBuf> = OnceLock::new();
     let known = match name {
         "helm" => &HELM,
         "kubeconform" => &KUBECONFORM,
+        "kstatus" => &KSTATUS,
         _ => &GLUA,
     };
     let binary = known.get_or_init(|| {
@@ -42,7 +56,7 @@ pub fn tool(name: &'static str) -> Command {
     });
     let mut command = Command::new(binary);
     // Helm's caches and settings of whoever runs the tests are no business of theirs.
-    let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("helm");
+    let home = scratch().join("helm");
     for (name, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")] {
         command.env(name, home.join(folder));
     }
