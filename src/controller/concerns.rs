@@ -37,6 +37,11 @@ pub trait Concerning: Kind {
     fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern>;
 }
 
+/// The name of what changed: both sides have the same.
+fn name_of<K: Kind>(change: &Change<K>) -> String {
+    change.new.as_ref().or(change.old.as_ref()).map(|object| object.name_any()).unwrap_or_default()
+}
+
 /// Collects concerns of one namespace.
 struct Circle<'a> {
     namespace: String,
@@ -47,8 +52,11 @@ struct Circle<'a> {
 impl<'a> Circle<'a> {
     fn of<K: Row>(change: &Change<K>, tables: &'a Tables) -> Self {
         let metadata = change.new.as_ref().or(change.old.as_ref()).map(|o| o.metadata());
-        let namespace = metadata.and_then(|m| m.namespace.clone()).unwrap_or_default();
-        Circle { namespace, tables, concerns: Vec::new() }
+        Circle::in_namespace(metadata.and_then(|m| m.namespace.as_deref()).unwrap_or_default(), tables)
+    }
+
+    fn in_namespace(namespace: &str, tables: &'a Tables) -> Self {
+        Circle { namespace: namespace.to_owned(), tables, concerns: Vec::new() }
     }
 
     fn one(&mut self, kind: KindId, name: &str, pace: Pace) {
@@ -121,8 +129,7 @@ impl Concerning for Portal {
         {
             return Vec::new();
         }
-        let name = [&change.old, &change.new].into_iter().flatten().map(|p| p.name_any()).next().unwrap_or_default();
-        circle.of_portal(&name);
+        circle.of_portal(&name_of(change));
         circle.concerns
     }
 }
@@ -131,7 +138,7 @@ impl Concerning for Tenant {
     fn concerns(change: &Change<Self>, tables: &Tables) -> Vec<Concern> {
         let mut circle = Circle::of(change, tables);
         let sides = [&change.old, &change.new];
-        let name = sides.into_iter().flatten().map(|t| t.name_any()).next().unwrap_or_default();
+        let name = name_of(change);
         let first = |t: &Tenant| t.status.as_ref().and_then(|s| s.first_user.clone());
         let differs = match (&change.old, &change.new) {
             (Some(old), Some(new)) => old.spec != new.spec || first(old) != first(new) || old.uid() != new.uid(),
@@ -245,15 +252,15 @@ impl Concerning for Invitation {
                 circle.one(KindId::PortalUser, &user, Pace::InLine);
             }
         }
-        let me = [&change.new, &change.old].into_iter().flatten().next().map(|i| i.name_any());
-        circle.concerns.retain(|c| c.key.kind != KindId::Invitation || Some(&*c.key.name) != me.as_deref());
+        let me = name_of(change);
+        circle.concerns.retain(|c| c.key.kind != KindId::Invitation || *c.key.name != *me);
         circle.concerns
     }
 }
 
 /// Whom a change of a relay's Secret concerns.
 pub fn of_relay(namespace: &str, secret: &str, tables: &Tables) -> Vec<Concern> {
-    let mut circle = Circle { namespace: namespace.to_owned(), tables, concerns: Vec::new() };
+    let mut circle = Circle::in_namespace(namespace, tables);
     let mark = Mark::Relay(namespace.to_owned(), secret.to_owned());
     for portal in tables.portals.marked(&mark) {
         circle.one(KindId::Portal, &portal.name_any(), Pace::InLine);
@@ -265,6 +272,7 @@ pub fn of_relay(namespace: &str, secret: &str, tables: &Tables) -> Vec<Concern> 
 /// Whom a change of a workload concerns.
 pub fn of_workload(namespace: &str, workload: &WorkloadRef, tables: &Tables) -> Vec<Concern> {
     let mark = Mark::Workload(namespace.to_owned(), workload.clone());
-    let tenants = tables.tenants.marked(&mark);
-    tenants.map(|t| Concern { key: Key::new(KindId::Tenant, namespace, &t.name_any()), pace: Pace::Fast }).collect()
+    let mut circle = Circle::in_namespace(namespace, tables);
+    circle.marked(&tables.tenants, &mark, Pace::Fast);
+    circle.concerns
 }

@@ -395,7 +395,7 @@ fn watch_workloads(ctx: &Shared) {
 
 /// Begins to follow each Secret that some portal mails by.
 fn watch_relays(ctx: &Shared) {
-    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|portal| relay_secret(portal)).collect();
+    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|portal| relays::secret_of(portal)).collect();
     for name in named.into_iter().filter(|name| ctx.relays.is_new(name)) {
         let (made, changed) = (ctx.clone(), ctx.clone());
         let made = move |post| drop(tokio::spawn(call(made.clone(), post)));
@@ -405,11 +405,6 @@ fn watch_relays(ctx: &Shared) {
         };
         tokio::spawn(relays::follow(ctx.clone(), name, made, changed));
     }
-}
-
-fn relay_secret(portal: &Portal) -> Option<Name> {
-    let secret = portal.spec.mail.as_ref()?.smtp_secret_ref.as_ref()?;
-    Some((portal.namespace().unwrap_or_default(), secret.name.clone()))
 }
 
 /// Begins and ends to act with leadership.

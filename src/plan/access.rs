@@ -15,7 +15,10 @@ use super::roles::{Catalogue, covers};
 use crate::api::{Access, Grant, Role, Scoped};
 
 /// The whole tenant.
-const EVERYWHERE: &str = "/";
+pub(super) const EVERYWHERE: &str = "/";
+
+/// How the origin of a kept role begins.
+const LAST_HOLDER: &str = "lastHolder:";
 
 /// Why something that somebody was given is worth nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +113,13 @@ pub struct Rights {
     pub losses: BTreeSet<Loss>,
 }
 
+impl Holding {
+    /// Whether the role is kept only because nobody else holds it.
+    pub fn is_kept(&self) -> bool {
+        self.via.starts_with(LAST_HOLDER)
+    }
+}
+
 impl Rights {
     /// Whether a role counts in the whole tenant.
     pub fn hold(&self, role: &str) -> bool {
@@ -162,7 +172,7 @@ fn all(catalogue: &Catalogue, given: Given<'_>) -> Vec<Holding> {
     if given.is_first {
         catalogue.of_first_user().for_each(|r| add(EVERYWHERE, &r.name, format!("firstUser:{}", r.name)));
     }
-    given.kept.iter().for_each(|role| add(EVERYWHERE, role, format!("lastHolder:{role}")));
+    given.kept.iter().for_each(|role| add(EVERYWHERE, role, format!("{LAST_HOLDER}{role}")));
     held.sort_by(|a, b| (&a.scope, &a.role, &a.via).cmp(&(&b.scope, &b.role, &b.via)));
     held.dedup();
     held
@@ -215,8 +225,7 @@ fn exclude(catalogue: &Catalogue, held: &mut Vec<Holding>, losses: &mut BTreeSet
     let mut winners: BTreeMap<(String, String), (bool, usize, String)> = BTreeMap::new();
     for holding in held.iter() {
         let Some(set) = set(holding) else { continue };
-        let kept = holding.via.starts_with("lastHolder:");
-        let claim = (!kept, catalogue.rank(&holding.role), holding.role.clone());
+        let claim = (!holding.is_kept(), catalogue.rank(&holding.role), holding.role.clone());
         let winner = winners.entry((set, holding.scope.clone())).or_insert_with(|| claim.clone());
         *winner = claim.min(winner.clone());
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 
@@ -27,23 +26,25 @@ pub fn built_in_name(tenant: &str, group: &str) -> String {
     format!("{tenant}.{group}")
 }
 
+/// The built-in group of this tenant whose object has, or would have, this name.
+pub fn built_in_part<'a>(tenant: &str, object: &'a str) -> Option<&'a str> {
+    object.strip_prefix(tenant)?.strip_prefix('.')
+}
+
 /// Whether the operator made this group: by name and label, for a restore strips owner references.
 pub fn is_built_in(group: &Group) -> bool {
     let tenant = &group.spec.tenant_ref.name;
-    group.name_any().strip_prefix(tenant.as_str()).is_some_and(|rest| rest.starts_with('.'))
-        && group.labels().get(marks::MADE_BY) == Some(&label_of(tenant))
+    built_in_part(tenant, &group.name_any()).is_some() && group.labels().get(marks::MADE_BY) == Some(&label_of(tenant))
 }
 
 /// A tenant's built-in group, as the portal has it. It goes with the tenant.
 pub fn built_in(tenant: &Tenant, name: &str, catalogue: &Catalogue) -> Group {
     let owner = tenant.name_any();
-    let roles = catalogue.carried_by(name);
     let title = catalogue.of_built_in_group(name).and_then(|r| r.title.clone());
     let spec = GroupSpec {
         tenant_ref: LocalRef::to(&owner),
         display_name: title,
-        // A role for branches only is carried by nobody's group in the whole tenant.
-        roles,
+        roles: catalogue.carried_by(name),
         grants: Vec::new(),
     };
     let mut group = Group::new(&built_in_name(&owner, name), spec);
@@ -51,16 +52,7 @@ pub fn built_in(tenant: &Tenant, name: &str, catalogue: &Catalogue) -> Group {
         name: Some(built_in_name(&owner, name)),
         namespace: tenant.namespace(),
         labels: Some([(marks::MADE_BY.to_owned(), label_of(&owner))].into()),
-        owner_references: tenant.uid().map(|uid| {
-            vec![OwnerReference {
-                api_version: Tenant::api_version(&()).into_owned(),
-                kind: Tenant::kind(&()).into_owned(),
-                name: owner,
-                uid,
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]
-        }),
+        owner_references: tenant.controller_owner_ref(&()).map(|owner| vec![owner]),
         ..ObjectMeta::default()
     };
     group

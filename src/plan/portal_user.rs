@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,13 @@ pub struct TenantSeen {
     pub catalogue: Arc<Catalogue>,
 }
 
+impl TenantSeen {
+    /// Whether this account is the tenant's first user.
+    fn has_as_first(&self, user: &PortalUser) -> bool {
+        self.first_user.as_deref() == Some(user.name_any().as_str())
+    }
+}
+
 /// Another account of the same address.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sibling {
@@ -180,8 +187,7 @@ pub fn plan(user: &PortalUser, seen: &Seen, now: Timestamp) -> Plan<PortalUserSt
         status.holder_of = tenant.catalogue.at_least_one().map(|r| &r.name).filter(held).cloned().collect();
         status.last_holder_of = seen.held_by_no_other.iter().filter(held).cloned().collect();
     }
-    let first = |t: &&TenantSeen| t.first_user.as_deref() == Some(user.name_any().as_str());
-    if let Some(tenant) = seen.tenant.as_ref().filter(first) {
+    if let Some(tenant) = seen.tenant.as_ref().filter(|t| t.has_as_first(user)) {
         status.first_user_of = tenant.catalogue.of_first_user().map(|r| r.name.clone()).collect();
     }
     status.state = Some(match user.spec.state {
@@ -200,7 +206,7 @@ pub fn plan(user: &PortalUser, seen: &Seen, now: Timestamp) -> Plan<PortalUserSt
 /// What an account's roles come to in its tenant, whether or not it may be used now.
 pub fn rights(user: &PortalUser, tenant: &TenantSeen, groups: &[GroupRoles], kept: &[String]) -> Rights {
     let terms = Terms { ceiling: tenant.ceiling.as_deref(), is_partner: tenant.is_partner };
-    let is_first = tenant.first_user.as_deref() == Some(user.name_any().as_str());
+    let is_first = tenant.has_as_first(user);
     let given = Given { roles: &user.spec.roles, grants: &user.spec.grants, groups, is_first, kept };
     access::access(&tenant.catalogue, terms, given)
 }
@@ -213,7 +219,8 @@ fn acts_as(tenant: &TenantSeen, rights: &Rights, customers: i64) -> Vec<ActsAs> 
     }
     let there = |role: String| {
         let lines = rights_there(&tenant.catalogue, Terms::default(), std::slice::from_ref(&role)).access;
-        let permissions = lines.into_iter().filter(|l| l.scope == "/").flat_map(|l| l.permissions).collect();
+        let permissions =
+            lines.into_iter().filter(|l| l.scope == access::EVERYWHERE).flat_map(|l| l.permissions).collect();
         ActsAs { role, permissions, tenants: customers }
     };
     roles_there(&tenant.catalogue, rights).into_iter().map(there).collect()
@@ -290,15 +297,17 @@ fn child(
     if child.is_some_and(|c| !is_child(c, &name)) {
         return; // Somebody else's object of this name is reported, never taken over.
     }
+    let seen_as = |address: &Address, send_at: &Option<Time>| AskedInvitation {
+        name: child_name(&name),
+        email: address.canonical().to_owned(),
+        send_at: send_at.clone(),
+    };
     let asked = user.spec.invitation.as_ref().filter(|i| i.send && user.spec.state == AccountState::Active);
     let Some(asked) = asked else {
         if let Some(child) = child {
             // Seen is seen: deleted by somebody later, it stays deleted when it is asked for again.
-            status.invitation_ref = Address::parse(&child.spec.email).map(|address| AskedInvitation {
-                name: child_name(&name),
-                email: address.canonical().to_owned(),
-                send_at: child.spec.send_at.clone(),
-            });
+            status.invitation_ref =
+                Address::parse(&child.spec.email).map(|address| seen_as(&address, &child.spec.send_at));
             if !child.spec.revoked {
                 let mut revoked = child.clone();
                 revoked.spec.revoked = true;
@@ -308,11 +317,7 @@ fn child(
         return;
     };
     let Some(address) = address else { return };
-    let current = AskedInvitation {
-        name: child_name(&name),
-        email: address.canonical().to_owned(),
-        send_at: asked.send_at.clone(),
-    };
+    let current = seen_as(address, &asked.send_at);
     let wanted = own_invitation(user, asked);
     match child {
         Some(child) if Address::parse(&child.spec.email).as_ref() != Some(address) => {
@@ -366,16 +371,7 @@ fn own_invitation(user: &PortalUser, asked: &crate::api::UserInvitation) -> Invi
         name: Some(child_name(&name)),
         namespace: user.namespace(),
         labels: Some([(marks::MADE_BY.to_owned(), label_of(&name))].into()),
-        owner_references: user.uid().map(|uid| {
-            vec![OwnerReference {
-                api_version: PortalUser::api_version(&()).into_owned(),
-                kind: PortalUser::kind(&()).into_owned(),
-                name,
-                uid,
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]
-        }),
+        owner_references: user.controller_owner_ref(&()).map(|owner| vec![owner]),
         ..ObjectMeta::default()
     };
     invitation

@@ -120,11 +120,16 @@ fn switched(from: PortalState, to: PortalState) -> Effect {
     Effect::Tell { reason, note: note.into(), warning: false }
 }
 
-/// The first user is recorded once and never passed on; status and annotation heal each other.
+/// Who was recorded as the first user: status and annotation heal each other.
+pub fn recorded_first_user(tenant: &Tenant) -> Option<&String> {
+    let status = tenant.status.as_ref().and_then(|s| s.first_user.as_ref());
+    status.or_else(|| tenant.annotations().get(marks::FIRST_USER))
+}
+
+/// The first user is recorded once and never passed on.
 fn first_user(tenant: &Tenant, seen: &Seen, status: &mut TenantStatus, effects: &mut Vec<Effect>) {
     let annotation = tenant.annotations().get(marks::FIRST_USER);
-    let recorded = status.first_user.clone().or_else(|| annotation.cloned());
-    status.first_user = recorded.or_else(|| seen.first_user.clone());
+    status.first_user = recorded_first_user(tenant).or(seen.first_user.as_ref()).cloned();
     if status.first_user.as_ref() != annotation && status.first_user.is_some() {
         effects.push(Effect::Annotate { key: marks::FIRST_USER, value: status.first_user.clone() });
     }

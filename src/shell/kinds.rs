@@ -8,6 +8,7 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::relays;
 use super::table::{KindId, Mark, Row, Table};
 use super::world::Tables;
 use crate::api::{
@@ -106,11 +107,7 @@ impl Row for Portal {
     }
 
     fn marks(&self) -> Vec<Mark> {
-        let secret = self.spec.mail.as_ref().and_then(|m| m.smtp_secret_ref.as_ref());
-        secret
-            .map(|secret| Mark::Relay(self.namespace().unwrap_or_default(), secret.name.clone()))
-            .into_iter()
-            .collect()
+        relays::secret_of(self).map(|(namespace, secret)| Mark::Relay(namespace, secret)).into_iter().collect()
     }
 }
 

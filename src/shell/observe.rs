@@ -250,8 +250,8 @@ impl Tables {
     pub fn group_seen(&self, me: &Group) -> group::Seen {
         let (ns, tenant, name) = (ns(me), &me.spec.tenant_ref.name, me.name_any());
         // Users name a built-in group without its tenant.
-        let built_in = name.strip_prefix(tenant.as_str()).and_then(|rest| rest.strip_prefix('.'));
-        let mark = Mark::Group(ns.clone(), tenant.clone(), built_in.unwrap_or(&name).to_owned());
+        let built_in = group::built_in_part(tenant, &name).unwrap_or(&name);
+        let mark = Mark::Group(ns.clone(), tenant.clone(), built_in.to_owned());
         let members = self.users.marked(&mark).filter(|u| u.spec.state != AccountState::Deleted).count();
         group::Seen {
             catalogue: self.tenant_of(&ns, tenant).map(|t| self.catalogue(t)),
@@ -298,7 +298,11 @@ impl Tables {
                 limit: me.spec.user_limit,
             },
             holders: catalogue.at_least_one().map(|r| (r.name.clone(), self.holder(me, &r.name))).collect(),
-            first_user: self.first_user(me, &mark, &catalogue),
+            // Once recorded, nobody asks any more, and finding out means looking at everybody.
+            first_user: match ten::recorded_first_user(me) {
+                Some(_) => None,
+                None => self.first_user(me, &mark, &catalogue),
+            },
             groups: self.reserved_groups(&ns, &name),
             post: self.post(portal),
             portal_url: portal.and_then(|p| p.spec.url.clone()),
@@ -343,10 +347,7 @@ impl Tables {
     /// Groups of a tenant whose names are reserved for its built-in ones, by the part behind the dot.
     fn reserved_groups(&self, ns: &str, tenant: &str) -> BTreeMap<String, Group> {
         let groups = self.groups.marked(&Mark::Tenant(ns.to_owned(), tenant.to_owned()));
-        let reserved = |g: &Arc<Group>| {
-            let name = g.name_any();
-            Some((name.strip_prefix(tenant)?.strip_prefix('.')?.to_owned(), (**g).clone()))
-        };
+        let reserved = |g: &Arc<Group>| Some((group::built_in_part(tenant, &g.name_any())?.to_owned(), (**g).clone()));
         groups.filter_map(reserved).collect()
     }
 

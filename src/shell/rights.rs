@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::observe::is_partner;
+use super::relays;
 use super::table::Mark;
 use super::world::Tables;
 use crate::api::{AccountState, Portal, PortalUser, Tenant, TenantType};
@@ -40,10 +41,7 @@ impl Tables {
 
     /// How the mail of a portal's tenants goes out.
     pub fn post(&self, portal: Option<&Portal>) -> Post {
-        let secret = portal.and_then(|p| {
-            let secret = p.spec.mail.as_ref()?.smtp_secret_ref.as_ref()?;
-            self.relays.get(&(p.namespace().unwrap_or_default(), secret.name.clone()))
-        });
+        let secret = portal.and_then(|p| self.relays.get(&relays::secret_of(p)?));
         portal::post(&self.settings, portal, secret.unwrap_or(&RelaySecret::Unseen))
     }
 

@@ -5,6 +5,7 @@ use kube::api::ObjectMeta;
 
 use super::{Found, Seen};
 use crate::api::{AccountState, Grant, Invitation, PortalUser, PortalUserSpec, marks};
+use crate::plan::access::EVERYWHERE;
 use crate::plan::address::Address;
 use crate::plan::portal_user::label_of;
 
@@ -28,7 +29,7 @@ pub fn account(invitation: &Invitation, seen: &Seen) -> Option<PortalUser> {
             family_name: spec.family_name.clone(),
             phone: spec.phone.clone(),
             locale: spec.locale.clone(),
-            roles: spec.roles.iter().filter(|role| may(role, "/")).cloned().collect(),
+            roles: spec.roles.iter().filter(|role| may(role, EVERYWHERE)).cloned().collect(),
             groups: spec.groups.iter().filter(|group| may_add_to(seen, group)).cloned().collect(),
             grants: spec.grants.iter().map(grant).filter(|g| !g.roles.is_empty()).collect(),
             home_tenant_ref: spec.home_tenant_ref.clone(),
@@ -60,7 +61,7 @@ fn may_add_to(seen: &Seen, group: &str) -> bool {
         return true;
     }
     let Some(group) = seen.groups.iter().find(|g| g.name == group) else { return false };
-    group.roles.iter().all(|role| may_give(seen, role, "/"))
+    group.roles.iter().all(|role| may_give(seen, role, EVERYWHERE))
         && group.grants.iter().all(|grant| grant.roles.iter().all(|role| may_give(seen, role, &grant.scope)))
 }
 
@@ -70,7 +71,7 @@ pub(super) fn withheld(invitation: &Invitation, seen: &Seen) -> Vec<String> {
     if !matches!(seen.inviter, Found::Here(_)) {
         return Vec::new();
     }
-    let roles = spec.roles.iter().filter(|role| !may_give(seen, role, "/")).map(|role| format!("role {role:?}"));
+    let roles = spec.roles.iter().filter(|role| !may_give(seen, role, EVERYWHERE)).map(|role| format!("role {role:?}"));
     let grants = spec.grants.iter().flat_map(|grant| {
         let refused = grant.roles.iter().filter(|role| !may_give(seen, role, &grant.scope));
         refused.map(|role| format!("role {role:?} on {}", grant.scope))

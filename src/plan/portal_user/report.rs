@@ -81,8 +81,7 @@ fn granted(status: &PortalUserStatus, rights: &Rights) -> Finding {
         lost = format!("{lost} and {} more", rights.losses.len() - NAMED);
     }
     let finding = |holds: bool, reason, message: String| Finding::new(types::ACCESS_GRANTED, holds, reason, message);
-    let kept: Vec<&str> =
-        rights.holdings.iter().filter(|h| h.via.starts_with("lastHolder:")).map(|h| h.role.as_str()).collect();
+    let kept: Vec<&str> = rights.holdings.iter().filter(|h| h.is_kept()).map(|h| h.role.as_str()).collect();
     if !kept.is_empty() {
         let message = format!("Nobody else holds {}: it is kept until somebody does.", kept.join(", "));
         return finding(true, Reason::LastHolder, message);
