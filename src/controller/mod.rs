@@ -30,7 +30,8 @@ use crate::shell::world::Claim;
 use crate::shell::{Context, Shared, effects, workloads};
 use concerns::{Concern, Concerning, Pace};
 
-/// Steps that one turn may take: attempt, outcome and a few conflicts. More means that a plan does not come to rest.
+/// Steps that one turn may take: attempt, outcome and a little more. More means that a plan does not come to rest. What
+/// it takes until an outcome is written does not count.
 const STEPS: usize = 8;
 
 /// Turns that are taken at the same time. Each holds one call of the API server at a time, or a place at the relay, of
@@ -50,7 +51,9 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
     };
     let mut facts = Facts::new();
     let mut place = None;
-    for _ in 0..STEPS {
+    let mut pause = FIRST_PAUSE;
+    let mut steps = 0;
+    while steps < STEPS {
         let now = ctx.clock.now(); // the only clock read of this step
         let decision = decide(ctx, key, &*object, &facts, &mut place, now);
         let Decision { plan, claim, waits } = decision;
@@ -75,11 +78,18 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
                     // Somebody was ahead: the watch brings the newer object and another turn. Any other error is one.
                     return if error.is_conflict() { after_conflict(ctx, key, &*object).await } else { Err(error) };
                 }
-                // A fact is never lost: read again, and think again with it.
+                // A fact is never lost: read again, and think again with it, however often somebody else is ahead, and
+                // however long nothing can be written. Given up, the mail would be taken for one in doubt and repeated.
+                if !error.is_conflict() {
+                    tracing::warn!(%error, "an outcome waits to be recorded");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
                 object = loop_until_read(ctx, &*object).await?;
                 continue;
             }
         };
+        steps += 1;
         drop(claim);
         let scaled = scaled(&plan.effects);
         let done = effects::perform(ctx, &*object, plan.effects, fence, place.take()).await;

@@ -9,7 +9,7 @@ use kube::api::{Patch, PatchParams};
 use portal_operator::api::{Invitation, PortalUser, Tenant};
 use serde_json::json;
 
-use crate::story::{ACME, Stage, invitation, mails_to, seconds_from_now};
+use crate::story::{ACME, Stage, invitation, mails_to, seconds_from_now, while_nothing_happens};
 use crate::support::audit::Audit;
 use crate::support::cluster::Namespace;
 use crate::support::objects::status;
@@ -180,6 +180,24 @@ async fn names_beside(ns: &Namespace) -> Vec<String> {
     let free = names("free", 10);
     invite(ns, &free).await;
     free
+}
+
+#[tokio::test]
+async fn an_outcome_is_written_however_often_that_fails() {
+    let Some(Hurt { ns, relay, proxy, operator: _operator }) = hurt("many-faults").await else { return };
+    let names = ["raced", "down"].map(str::to_owned);
+    // From the second write on, which is the first one that tells the outcome.
+    let outcomes = |name: &str| Calls::writes().of("invitations/status").named(name).from(2);
+    let raced = proxy.before(outcomes("raced"), Then::Refuse(409));
+    let down = proxy.before(outcomes("down"), Then::Refuse(500));
+    invite(&ns, &names).await;
+    raced.wait_fired(20).await;
+    raced.lift();
+    down.wait_fired(1).await;
+    while_nothing_happens(Duration::from_secs(2)).await;
+    assert!(down.fired() < 10, "{down:?}: a server that refuses is not asked without a pause");
+    down.lift();
+    sent_once(&ns, &relay, &names).await;
 }
 
 #[tokio::test]
