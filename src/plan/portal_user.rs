@@ -277,6 +277,14 @@ pub fn is_child(invitation: &Invitation, user: &str) -> bool {
         && invitation.name_any() == child_name(user)
 }
 
+/// Whether this Invitation was made for an account of the same name that was deleted. One without owners (a restore strips
+/// them) is the own one.
+fn outlived_its_user(invitation: &Invitation, user: &PortalUser) -> bool {
+    let owners = invitation.metadata.owner_references.iter().flatten();
+    let mut users = owners.filter(|owner| owner.kind == PortalUser::kind(&())).peekable();
+    users.peek().is_some() && users.all(|owner| Some(&owner.uid) != user.metadata.uid.as_ref())
+}
+
 /// A name as the value of a label: names may be longer than labels (63 characters).
 pub fn label_of(name: &str) -> String {
     name.chars().take(63).collect::<String>().trim_end_matches(['.', '-']).to_owned()
@@ -296,6 +304,11 @@ fn child(
     let child = seen.child.as_ref();
     if child.is_some_and(|c| !is_child(c, &name)) {
         return; // Somebody else's object of this name is reported, never taken over.
+    }
+    if let Some(child) = child.filter(|c| outlived_its_user(c, user)) {
+        // It goes with its account. Taken for the own one it would be missed when it is gone, and never made again.
+        effects.push(Effect::Delete(Child::Invitation(Box::new(child.clone()))));
+        return;
     }
     let seen_as = |address: &Address, send_at: &Option<Time>| AskedInvitation {
         name: child_name(&name),

@@ -186,6 +186,27 @@ fn somebody_elses_object_of_its_name_is_reported_and_never_touched() {
 }
 
 #[test]
+fn the_invitation_of_a_deleted_namesake_is_not_taken_for_the_own_one() {
+    let mut story = asking(json!({}));
+    story.turn();
+    story.turn();
+    // Deleted and made again before the garbage collector came: the child is still there.
+    story.user.metadata.uid = Some("uid-again".into());
+    story.user.status = None;
+    let old = child_of(&story);
+    for fields in [json!({}), json!({"invitation": null})] {
+        let story = story.clone().with(fields);
+        assert_eq!(story.deeds(), [Effect::Delete(Child::Invitation(Box::new(old.clone())))]);
+        assert_eq!(story.status().invitation_ref, None, "it was not made for this account");
+    }
+    story.turn();
+    story.seen.child = None;
+    let [Effect::Make(Child::Invitation(child))] = &story.deeds()[..] else { panic!("{:?}", story.deeds()) };
+    let owners = child.metadata.owner_references.as_ref().expect("an owner");
+    assert_eq!(owners[0].uid, "uid-again");
+}
+
+#[test]
 fn a_long_name_is_cut_to_a_label_that_is_still_recognised() {
     let mut story = asking(json!({}));
     story.user.metadata.name = Some(format!("{}.{}", "a".repeat(62), "b".repeat(100)));
