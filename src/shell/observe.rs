@@ -181,12 +181,23 @@ impl Tables {
     fn seated(&self, tenant: &Mark, now: Timestamp) -> HashSet<String> {
         let users =
             self.users.marked(tenant).filter(|u| u.spec.state != AccountState::Deleted && usr::is_registered(u));
-        let invitations = self.invitations.marked(tenant).filter(|i| self.has_seat(i, now));
+        let invitations = self.invitations.marked(tenant).filter(|i| self.has_seat(i, now) || self.is_arriving(i));
         users
             .map(|u| &u.spec.email)
             .chain(invitations.map(|i| &i.spec.email))
             .filter_map(|email| Some(Address::parse(email)?.canonical().to_owned()))
             .collect()
+    }
+
+    /// Whether an invitation was accepted for an account that is not registered yet: an acceptance keeps its seat.
+    fn is_arriving(&self, invitation: &Invitation) -> bool {
+        let status = invitation.status.as_ref().filter(|status| status.accepted_time.is_some());
+        let Some(account) = status.and_then(|status| status.user_ref.as_ref()) else { return false };
+        self.users.get(&ns(invitation), &account.name).is_some_and(|user| {
+            (account.uid.is_none() || account.uid == user.uid())
+                && user.spec.state != AccountState::Deleted
+                && usr::registration(user).is_none()
+        })
     }
 
     /// What one account sees.

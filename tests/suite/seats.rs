@@ -6,9 +6,11 @@ use portal_operator::api::{Invitation, PortalUser, Tenant};
 use serde_json::{Value, json};
 
 use crate::stagecraft::{member, sentence, verdict};
-use crate::story::{Stage, invitation, user, while_nothing_happens};
+use crate::story::{Stage, invitation, mails_to, user, while_nothing_happens};
+use crate::support::cluster::Namespace;
 use crate::support::objects::status;
-use crate::support::smtp::Script;
+use crate::support::operator::Operator;
+use crate::support::smtp::{Script, ScriptedRelay};
 
 fn acme(limit: Value) -> Value {
     let mut acme = json!({"kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"displayName": "ACME"}});
@@ -69,6 +71,32 @@ async fn the_oldest_get_the_seats_and_a_seat_that_is_freed_goes_to_the_next() {
     ns.apply(acme(json!(3))).await;
     ns.wait_state::<Invitation>("e", "Sent").await;
     counts(&stage, 0, 3).await;
+}
+
+#[tokio::test]
+async fn an_acceptance_that_no_leader_has_seen_keeps_its_seat() {
+    let Some(ns) = Namespace::new("seat-failover").await else { return };
+    let relay = ScriptedRelay::start(Script::default());
+    let candidate = |identity| {
+        let launch = Operator::in_namespace(&ns).mail_url(relay.url()).identity(identity);
+        launch.flag("--leader-elect", "true").flag("--lease-namespace", ns.name())
+    };
+    let leader = candidate("one").start().await;
+    ns.apply(acme(json!(1))).await;
+    ns.apply(invitation("a", "a@acme.example", json!({}))).await;
+    ns.wait_state::<Invitation>("a", "Sent").await;
+    for name in ["b", "c", "d"] {
+        ns.apply(invitation(name, &format!("{name}@acme.example"), json!({}))).await;
+        ns.wait_condition::<Invitation>(name, "Ready", "False", "NoSeat").await;
+    }
+    let follower = candidate("two").start().await;
+    drop(leader);
+    let token = mails_to(&relay, "a@", 1).await[0].link().token;
+    assert_eq!(follower.accept(&token).await.0, 200);
+    // The next leader looks at all of them at once.
+    ns.wait::<Tenant>("acme", "counts who accepted", |t| status(t)["users"]["registered"] == 1).await;
+    while_nothing_happens(Duration::from_secs(2)).await;
+    assert_eq!(relay.mails().len(), 1);
 }
 
 #[tokio::test]
