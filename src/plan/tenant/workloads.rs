@@ -116,14 +116,16 @@ fn truce(contested: i32) -> SignedDuration {
     SignedDuration::from_secs((FIRST_TRUCE.as_secs() << doublings).min(LONGEST_TRUCE.as_secs()))
 }
 
-/// Saved counts, from status, or from the annotation where a restore wiped the status.
+/// Saved counts, from status, or from the annotation where a restore wiped the status. Anybody who may write a Tenant
+/// writes its annotations, past the schema: one about a workload that the spec does not list scales nothing.
 fn saved_before(tenant: &Tenant, before: Option<&PortalSwitch>) -> Vec<(WorkloadRef, SavedWorkload)> {
     if let Some(before) = before {
         return before.workloads.iter().map(|saved| (reference(saved), saved.clone())).collect();
     }
     let text = tenant.annotations().get(marks::REPLICAS).map_or("[]", String::as_str);
     let saved: Vec<SavedWorkload> = serde_json::from_str(text).unwrap_or_default();
-    saved.into_iter().map(|saved| (reference(&saved), saved)).collect()
+    let saved = saved.into_iter().map(|saved| (reference(&saved), saved));
+    saved.filter(|(workload, _)| tenant.spec.workloads.contains(workload)).collect()
 }
 
 /// The workload that a saved count is about.
@@ -131,7 +133,7 @@ pub fn reference(saved: &SavedWorkload) -> WorkloadRef {
     WorkloadRef { api_version: saved.api_version.clone(), kind: saved.kind.clone(), name: saved.name.clone() }
 }
 
-/// Workloads that the annotation of a restored tenant names, besides those of spec and status.
+/// Workloads of the spec, and those whose counts are saved in status.
 pub fn known_workloads(tenant: &Tenant) -> Vec<WorkloadRef> {
     let before = tenant.status.as_ref().and_then(|s| s.portal.as_ref());
     let mut known = tenant.spec.workloads.clone();

@@ -224,6 +224,17 @@ fn a_restore_without_status_brings_the_counts_back_from_the_annotation() {
 }
 
 #[test]
+fn an_annotation_scales_nothing_that_the_spec_does_not_list() {
+    let mut story = with_workloads(&[("web", 3), ("foreign", 0)]);
+    story.tenant.spec.workloads.retain(|w| w.name == "web");
+    let forged = r#"[{"apiVersion":"apps/v1","kind":"Deployment","name":"foreign","replicas":2147483647}]"#;
+    story.annotate(marks::REPLICAS, Some(forged));
+    assert_eq!(known_workloads(&story.tenant), [workload("web")]);
+    story.settle();
+    assert_eq!((story.replicas("foreign"), story.replicas("web")), (Some(0), Some(3)));
+}
+
+#[test]
 fn a_lost_annotation_is_written_again() {
     let mut story = with_workloads(&[("web", 3)]);
     story.switch(false);
