@@ -259,7 +259,11 @@ async fn answer(api: &Api, claim: &Claim, wish: Wish) -> Result<Json<Value>, Pro
         }
         let serial = claim.serial;
         let fact = match wish {
-            Wish::Accept => Fact::Accepted { serial, user: account_of(ctx, &live).await?, at: now },
+            Wish::Accept => match account_of(ctx, &live).await {
+                Ok(user) => Fact::Accepted { serial, user, at: now },
+                // Another click may have been ahead, and its account be registered already: the same answer to both.
+                Err(problem) => return accepted_meanwhile(ctx, claim, now).await.ok_or(problem),
+            },
             Wish::Decline => Fact::Declined { serial, at: now },
         };
         if record(ctx, &live, fact, now).await? {
@@ -268,6 +272,12 @@ async fn answer(api: &Api, claim: &Claim, wish: Wish) -> Result<Json<Value>, Pro
         }
     }
     Err(problem::UNAVAILABLE)
+}
+
+/// The answer to an acceptance that was recorded while this one was judged, if it was.
+async fn accepted_meanwhile(ctx: &Shared, claim: &Claim, now: Timestamp) -> Option<Json<Value>> {
+    let live = live(ctx, claim).await.ok().flatten()?;
+    (live.answer(claim, now) == Answer::Accepted).then(|| live.answered(Wish::Accept))
 }
 
 impl Wish {

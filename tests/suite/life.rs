@@ -155,6 +155,18 @@ fn invited(tenant: &Tenant) -> i64 {
 }
 
 #[tokio::test]
+async fn clicks_at_the_same_time_get_the_same_answer() {
+    let Some(stage) = Stage::set("clicks", Script::default()).await else { return };
+    for name in ["a", "b", "c", "d"] {
+        stage.ns.apply(invitation(name, &format!("{name}@acme.example"), json!({}))).await;
+        let token = stage.token_of(&format!("{name}@")).await;
+        let answers = futures::future::join_all((0..60).map(|_| stage.operator.accept(&token))).await;
+        assert!(answers.iter().all(|(code, body)| *code == 200 && body["state"] == "Accepted"), "{answers:?}");
+    }
+    assert_eq!(stage.ns.list::<PortalUser>().await.len(), 4, "one account each");
+}
+
+#[tokio::test]
 async fn looking_at_a_link_changes_nothing() {
     let Some(stage) = Stage::set("looking", Script::default()).await else { return };
     stage.ns.apply(&invitation("grace", "grace@acme.example", json!({}))).await;
