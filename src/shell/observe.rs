@@ -41,7 +41,9 @@ impl Tables {
 
     /// What one invitation sees.
     pub fn invitation_seen(&self, me: &Invitation, place: Place, now: Timestamp) -> inv::Seen {
-        inv::Seen { seats: self.seats(me, now), ..self.seen_but_for_seats(me, place, now) }
+        // Whoever has a seat needs none to be counted.
+        let seats = if self.has_seat(me, now) { inv::Seats::default() } else { self.seats(me, now) };
+        inv::Seen { seats, ..self.seen_but_for_seats(me, place, now) }
     }
 
     fn seen_but_for_seats(&self, me: &Invitation, place: Place, now: Timestamp) -> inv::Seen {
@@ -160,14 +162,24 @@ impl Tables {
         taken.remove(address.canonical());
         let age = |i: &Invitation| (i.metadata.creation_timestamp.as_ref().map(|t| t.0), i.name_any());
         let mine = age(me);
-        let mut before = HashSet::new();
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        for other in self.invitations.marked(&Mark::Waiting(ns, tenant.clone())) {
+        let earlier = |other: &&Arc<Invitation>| {
+            let due = other.spec.send_at.as_ref().is_none_or(|at| at.0 <= now) && !other.spec.revoked;
+            due && age(other) < mine
+        };
+        let waiting = Mark::Waiting(ns, tenant.clone());
+        let earlier = || self.invitations.marked(&waiting).filter(earlier);
+        // There are seats for all of them: who of them could be mailed need not be asked, which costs a look at each.
+        let at_most = count(earlier().count());
+        if count(taken.len()) + at_most < limit {
+            return inv::Seats { limit: Some(limit), taken: count(taken.len()), waiting_before: at_most };
+        }
+        let mut before = HashSet::new();
+        for other in earlier() {
             if count(taken.len() + before.len()) >= limit {
                 break;
             }
-            let due = other.spec.send_at.as_ref().is_none_or(|at| at.0 <= now) && !other.spec.revoked;
-            let Some(theirs) = Address::parse(&other.spec.email).filter(|_| due && age(other) < mine) else { continue };
+            let Some(theirs) = Address::parse(&other.spec.email) else { continue };
             let counted = theirs == address || taken.contains(theirs.canonical());
             let could = || inv::can_be_mailed(&other.spec, &self.seen_but_for_seats(other, Place::Free, now));
             if !counted && could() {
