@@ -146,7 +146,7 @@ impl Metrics {
         registry.register("errors", "Turns that failed, by category", self.errors.clone());
         registry.register("turns", "Turns of reconciliation", self.turns.clone());
         registry.register("watch_restarts", "Watches that broke and were taken up again", self.watch_restarts.clone());
-        registry.register("answers", "Answers of the web API by state", self.answers.clone());
+        registry.register("answers", "Answers that people gave on the page, by state", self.answers.clone());
         registry.register("invitations", "Invitations by state", self.invitations.clone());
         registry.register("queue_length", "Objects that wait for a turn", self.queue.clone());
         registry.register("queue_oldest_seconds", "The longest wait of them", self.queue_oldest.clone());
