@@ -50,7 +50,7 @@ pub struct Run {
     #[arg(long, env = "PORTAL_OPERATOR_MAIL_URL", hide_env_values = true)]
     pub mail_url: Option<String>,
 
-    /// File that holds the mail URL, as a mounted Secret does.
+    /// File that holds the mail URL, as a mounted Secret does. It is followed: a new password needs no restart.
     #[arg(long, env = "PORTAL_OPERATOR_MAIL_URL_FILE", conflicts_with = "mail_url")]
     pub mail_url_file: Option<PathBuf>,
 

@@ -14,13 +14,12 @@ use tokio::sync::watch;
 use crate::cli::Run;
 use crate::controller;
 use crate::plan::{Me, Settings};
-use crate::shell::{self, Context, Shared, keyring, mail_url};
+use crate::shell::mail_source::MailSource;
+use crate::shell::{self, Context, Shared, keyring};
 use crate::web;
 
 /// What is under way when a signal comes gets so long.
 const DRAIN: Duration = Duration::from_secs(20);
-/// Pause between two tries to reach the API server at start.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 /// Runs the operator until SIGTERM or SIGINT.
 pub async fn run(settings: Run) -> anyhow::Result<()> {
@@ -42,9 +41,18 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
 }
 
 async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let client = client().await?;
+    let metrics = shell::metrics::Metrics::default();
+    let client = client(metrics.traffic()).await?;
     let identity = identity(&run)?;
-    let target = target(&run)?;
+    let source = MailSource {
+        url: run.mail_url.clone(),
+        url_file: run.mail_url_file.clone(),
+        ca_file: run.mail_ca_file.clone(),
+    };
+    let (target, print) = source.read().map_err(anyhow::Error::msg)?.unzip();
+    if target.is_some() && run.mail_from.is_none() {
+        bail!("--mail-from is needed together with --mail-url");
+    }
     let expiry = run.default_expiry.length();
     if expiry < SignedDuration::from_mins(5) || expiry > SignedDuration::from_hours(90 * 24) {
         bail!("--default-expiry is between 5m and 90d");
@@ -70,11 +78,11 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     let public_url = run.public_url.unwrap_or_else(|| format!("http://localhost:{}", page_address.port()));
     let public_url = public_url.trim_end_matches('/').to_owned();
 
-    let clock = shell::clock::Clock;
+    let (clock, troubles) = (shell::clock::Clock, shell::trouble::Troubles::default());
     let (election, lead) = if run.leader_elect {
         let namespace = run.lease_namespace.clone().unwrap_or(own_namespace);
-        let (client, lease) = (client.clone(), run.lease_name.as_str());
-        let (election, lead) = shell::lease::Election::new(client, &namespace, lease, &identity, clock.clone());
+        let (client, lease, clock) = (client.clone(), run.lease_name.as_str(), clock.clone());
+        let (election, lead) = shell::lease::Election::new(client, &namespace, lease, &identity, clock, &troubles);
         (Some(election), lead)
     } else {
         (None, shell::lease::Lead::always())
@@ -100,28 +108,29 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
         events,
         clock,
         lead,
-        metrics: shell::metrics::Metrics::default(),
+        metrics,
+        troubles,
         sorts: shell::workloads::Sorts::default(),
         public_url,
         namespaces,
-        client: client.clone(),
+        client,
     });
 
     let public = web::serve(page, web::public(ctx.clone()), stopped.clone());
     let private = web::serve(internal, web::internal(ctx.clone()), stopped.clone());
     let keys_ctx = ctx.clone();
     let keys = async move {
-        while let Err(error) = keyring::ensure(client.clone(), &secret_namespace, &secret_name).await {
-            tracing::warn!(%error, "tried again");
-            if error.code().is_some() && keyring::answered(&keys_ctx) {
+        let answered = || {
+            if keyring::answered(&keys_ctx) {
                 controller::look_at_everything(&keys_ctx);
             }
-            tokio::time::sleep(TRY_AGAIN).await;
-        }
+        };
+        keyring::ensured(&keys_ctx, &secret_namespace, &secret_name, answered).await;
         let looked_at = keys_ctx.clone();
         keyring::follow(keys_ctx, secret_namespace, secret_name, move || controller::look_at_everything(&looked_at))
             .await;
     };
+    let mail = source.follow(ctx.clone(), print);
     // The lease outlives the turns that end: given back earlier, the next leader would repeat their mails.
     let (give_back, lease_stop) = watch::channel(false);
     let vote = async move {
@@ -130,7 +139,7 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
             None => std::future::pending().await,
         }
     };
-    let background = tokio::spawn(async move { tokio::join!(keys, tell) });
+    let background = tokio::spawn(async move { tokio::join!(keys, tell, mail) });
     let vote = tokio::spawn(vote);
     let reconcile = tokio::spawn(controller::run(ctx.clone(), stopped.clone()));
     tokio::join!(public, private);
@@ -146,7 +155,7 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
 }
 
 /// A client with deadlines: nothing waits for a silent API server for ever.
-async fn client() -> anyhow::Result<Client> {
+async fn client(traffic: Arc<shell::wire::Traffic>) -> anyhow::Result<Client> {
     let mut config = Config::infer().await.context("no kubeconfig and no service account were found")?;
     // Watches say something at least once in WATCH_SECONDS; calls have a deadline of their own.
     config.read_timeout = Some(Duration::from_secs(u64::from(shell::watch::WATCH_SECONDS) + 5));
@@ -155,7 +164,10 @@ async fn client() -> anyhow::Result<Client> {
     config.default_retry = false;
     let agent = concat!("portal-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
-    Client::try_from(config).context("the API server's address or credentials cannot be used")
+    let builder = kube::client::ClientBuilder::try_from(config);
+    let builder = builder.context("the API server's address or credentials cannot be used")?;
+    let counted = tower::layer::layer_fn(move |inner| shell::wire::Counted::new(inner, traffic.clone()));
+    Ok(builder.with_layer(&counted).build())
 }
 
 fn identity(run: &Run) -> anyhow::Result<String> {
@@ -167,24 +179,6 @@ fn identity(run: &Run) -> anyhow::Result<String> {
         .or_else(|| std::fs::read_to_string("/etc/hostname").ok())
         .map_or_else(|| "portal-operator".into(), |h| h.trim().to_owned());
     Ok(format!("{host}-{:08x}", getrandom::u32()?))
-}
-
-/// Where mail goes.
-fn target(run: &Run) -> anyhow::Result<Option<mail_url::MailTarget>> {
-    let url = match (&run.mail_url, &run.mail_url_file) {
-        (Some(url), _) => url.clone(),
-        (None, Some(file)) => std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read the mail URL from {}", file.display()))?
-            .trim()
-            .to_owned(),
-        (None, None) => return Ok(None),
-    };
-    let root = run.mail_ca_file.as_ref().map(|file| {
-        std::fs::read(file).with_context(|| format!("cannot read the certificates from {}", file.display()))
-    });
-    let target = mail_url::parse(&url, root.transpose()?).map_err(|error| anyhow::anyhow!("--mail-url: {error}"))?;
-    run.mail_from.as_ref().context("--mail-from is needed together with --mail-url")?;
-    Ok(Some(target))
 }
 
 /// A mailbox of the command line: refused at start rather than found out by the first mail.

@@ -133,6 +133,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All words of [`Outcome::as_str`].
+    pub const WORDS: [&str; 5] = ["delivered", "deferred", "refused", "relay", "unknown"];
+
+    /// Why it was not delivered, if it was not.
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Outcome::Delivered { .. } => None,
+            Outcome::Deferred { reason, .. } | Outcome::Refused { reason, .. } | Outcome::Relay { reason, .. } => {
+                Some(*reason)
+            }
+            Outcome::Unknown { .. } => Some(Reason::OutcomeUnknown),
+        }
+    }
+
     /// One word for metrics.
     pub const fn as_str(&self) -> &'static str {
         match self {

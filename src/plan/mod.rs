@@ -83,6 +83,11 @@ pub enum Effect {
         /// To what.
         replicas: i32,
     },
+    /// Measure how late the expiry of a link was recorded.
+    MeasureExpiry {
+        /// The end of the link.
+        due: Timestamp,
+    },
     /// Tell the story to `kubectl describe`: best effort.
     Tell {
         /// CamelCase, past participle: `InvitationSent`.
@@ -166,6 +171,8 @@ pub struct Delivery {
     pub start: Timestamp,
     /// When this very try began: the start of the time in which it may be finished.
     pub begun: Timestamp,
+    /// Since when it should be out, for metrics. None: something else held it back, and nobody recorded until when.
+    pub due: Option<Timestamp>,
     /// Message-ID without angle brackets.
     pub message_id: String,
     /// Address as it goes to the relay (domain in ASCII).

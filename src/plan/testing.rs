@@ -62,7 +62,7 @@ pub(crate) fn tells<'a>(conditions: &'a [Condition], condition: &str) -> &'a str
 
 /// The effects that change something: all but Events.
 pub(crate) fn deeds(effects: &[Effect]) -> Vec<&Effect> {
-    effects.iter().filter(|e| !matches!(e, Effect::Tell { .. })).collect()
+    effects.iter().filter(|e| !matches!(e, Effect::Tell { .. } | Effect::MeasureExpiry { .. })).collect()
 }
 
 /// The Events among the effects.

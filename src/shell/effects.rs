@@ -45,7 +45,7 @@ pub async fn perform<K: Kind>(
                 if let Some(fence) = fence.take() {
                     let outcome = deliver(ctx, object, &delivery, fence).await;
                     place = None;
-                    ctx.metrics.delivered(delivery.purpose, &outcome);
+                    ctx.metrics.delivered(&delivery, &outcome, ctx.clock.exact());
                     let at = ctx.clock.now();
                     done.facts.push(Fact::Delivery { serial: delivery.serial, number: delivery.number, outcome, at });
                 }
@@ -77,6 +77,10 @@ pub async fn perform<K: Kind>(
             },
             Effect::Scale { workload, replicas } => {
                 workloads::scale(ctx, &namespace(object), &workload, replicas).await
+            }
+            Effect::MeasureExpiry { due } => {
+                ctx.metrics.expired(due, ctx.clock.exact());
+                Ok(())
             }
             Effect::Tell { reason, note, warning } => {
                 ctx.events.tell(object, reason, &note, warning);

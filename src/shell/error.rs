@@ -65,6 +65,10 @@ impl Error {
         }
     }
 
+    /// All words of [`Error::category`].
+    pub const CATEGORIES: [&str; 9] =
+        ["slow", "restless", "words", "other", "forbidden", "conflict", "overload", "refused", "connection"];
+
     /// One word for metrics.
     pub fn category(&self) -> &'static str {
         match (&self.source, self.code()) {

@@ -11,11 +11,36 @@ use super::Context;
 use super::error::Error;
 use super::link::new_key;
 use super::status::call;
+use super::trouble::{self, Trouble};
 use super::watch;
 use crate::api::marks;
 
+/// How the Secret is called in logs and at /readyz.
+pub const KEYS: &str = "the Secret with the keys of links";
+
+/// Has the Secret in place, however long it takes. `answered` is called when the API server has said no.
+pub async fn ensured(ctx: &Context, namespace: &str, name: &str, answered: impl Fn()) {
+    let mut trouble = Trouble::new(KEYS.to_owned(), "cannot be read or made").shown_in(&ctx.troubles);
+    while let Err(error) = ensure(ctx.client.clone(), namespace, name).await {
+        let advice = match error.code() {
+            Some(401) => "the API server does not know who asks: look at the kubeconfig or the ServiceAccount's token",
+            Some(403) => {
+                "the operator may not: give its ServiceAccount get, list and watch on it, and create on Secrets"
+            }
+            Some(404) => "its namespace does not exist: look at --link-keys-secret",
+            _ => trouble::WAIT,
+        };
+        trouble.met(&error.to_string(), advice);
+        if error.code().is_some() {
+            answered();
+        }
+        trouble.pause().await;
+    }
+    trouble.is_over();
+}
+
 /// Makes the Secret if it is absent. Whoever is first wins; the others use that one's key.
-pub async fn ensure(client: kube::Client, namespace: &str, name: &str) -> Result<(), Error> {
+async fn ensure(client: kube::Client, namespace: &str, name: &str) -> Result<(), Error> {
     const DOING: &str = "make the Secret with the keys of links";
     let api: Api<Secret> = Api::namespaced(client, namespace);
     if call("read the Secret with the keys of links", api.get_opt(name)).await?.is_some() {
@@ -42,7 +67,8 @@ pub async fn ensure(client: kube::Client, namespace: &str, name: &str) -> Result
 
 /// Follows the Secret for ever; `changed` is called when another key signs, or none.
 pub async fn follow(ctx: Arc<Context>, namespace: String, name: String, changed: impl Fn()) {
-    let mut secrets = std::pin::pin!(watch::secret(ctx.client.clone(), &namespace, &name));
+    let trouble = Trouble::new(KEYS.to_owned(), "cannot be watched").shown_in(&ctx.troubles);
+    let mut secrets = std::pin::pin!(watch::secret(ctx.client.clone(), &namespace, &name, trouble));
     while let Some(secret) = secrets.next().await {
         let secret = match secret {
             Ok(secret) => secret,

@@ -16,13 +16,19 @@ use tokio::time::Instant;
 use super::clock::Clock;
 use super::error::Error;
 use super::status::call;
+use super::trouble::{self, Trouble, Troubles};
 
 /// A lease that was not renewed for so long is free.
 const DURATION: Duration = Duration::from_secs(15);
 /// A leader that could not renew for so long stops acting: well before another one may begin.
 const RENEW_WITHIN: Duration = Duration::from_secs(10);
-/// Time between two looks.
-const RETRY: Duration = Duration::from_secs(2);
+/// Time between two renewals, and between two tries where the API server does not answer.
+const RENEW_EVERY: Duration = Duration::from_secs(2);
+/// Time between two looks of who does not lead: a lease that was given back is taken within it.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How the Lease is called in logs and at /readyz.
+pub const LEASE: &str = "the Lease";
 
 /// Whether this replica leads.
 #[derive(Clone, Debug)]
@@ -65,11 +71,19 @@ pub struct Election {
     clock: Clock,
     leading: watch::Sender<bool>,
     until: Arc<Mutex<Instant>>,
+    trouble: Trouble,
 }
 
 impl Election {
     /// A candidate, and what it tells.
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str, clock: Clock) -> (Self, Lead) {
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+        clock: Clock,
+        troubles: &Troubles,
+    ) -> (Self, Lead) {
         let (leading, receiver) = watch::channel(false);
         let until = Arc::new(Mutex::new(Instant::now()));
         let election = Election {
@@ -79,31 +93,38 @@ impl Election {
             clock,
             leading,
             until: until.clone(),
+            trouble: Trouble::new(LEASE.to_owned(), "cannot be renewed or taken").shown_in(troubles),
         };
         (election, Lead { leading: receiver, until: Some(until) })
     }
 
     /// Takes part until `stop`, then gives the lease back, so that the next one begins at once.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         // What was last seen of the lease, and when it changed by the own clock.
         let mut seen: Option<(Option<String>, Instant)> = None;
         loop {
             let begun = Instant::now();
-            match self.step(&mut seen).await {
+            let step = self.step(&mut seen).await;
+            let pause = if matches!(step, Ok(false)) { LOOK_EVERY } else { RENEW_EVERY };
+            match step {
                 Ok(true) => {
+                    self.trouble.is_over();
                     *self.until.lock().unwrap_or_else(PoisonError::into_inner) = begun + RENEW_WITHIN;
                     self.tell(true);
                 }
-                Ok(false) => self.tell(false),
+                Ok(false) => {
+                    self.trouble.is_over();
+                    self.tell(false);
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "the lease could not be looked after");
+                    self.trouble.met(&error.to_string(), advice(&error));
                     if Instant::now() >= *self.until.lock().unwrap_or_else(PoisonError::into_inner) {
                         self.tell(false);
                     }
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = stop.wait_for(|stop| *stop) => break,
             }
         }
@@ -162,6 +183,16 @@ impl Election {
             call("release the Lease", self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
         }
         Ok(())
+    }
+}
+
+/// What somebody may do about it.
+fn advice(error: &Error) -> &'static str {
+    match error.code() {
+        Some(401) => "the API server does not know who asks: look at the kubeconfig or the ServiceAccount's token",
+        Some(403) => "the operator may not: give its ServiceAccount get and update on it, and create on Leases",
+        Some(404) => "its namespace does not exist: look at --lease-namespace",
+        _ => trouble::WAIT,
     }
 }
 

@@ -81,6 +81,7 @@ mod tests {
             key_id: "key-1".into(),
             start: Timestamp::from_second(1_800_000_000).expect("in range"),
             begun: Timestamp::from_second(1_800_000_000).expect("in range"),
+            due: None,
             message_id: "uid.1.invitation@portal.example".into(),
             to: "grace@acme.example".into(),
             letter: Letter {

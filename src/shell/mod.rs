@@ -12,6 +12,7 @@ pub mod lanes;
 pub mod lease;
 pub mod letterbox;
 pub mod link;
+pub mod mail_source;
 pub mod mail_url;
 pub mod mailer;
 pub mod metrics;
@@ -23,7 +24,9 @@ pub mod rights;
 pub mod smtp;
 pub mod status;
 pub mod table;
+pub mod trouble;
 pub mod watch;
+pub mod wire;
 pub mod workloads;
 pub mod world;
 
@@ -55,6 +58,8 @@ pub struct Context {
     pub lead: lease::Lead,
     /// Kinds of workloads that are watched.
     pub sorts: workloads::Sorts,
+    /// What keeps views from being complete, for /readyz.
+    pub troubles: trouble::Troubles,
     /// Numbers.
     pub metrics: metrics::Metrics,
     /// Base of every link.
@@ -72,11 +77,12 @@ impl Context {
         tables.asked_for_keys && all.into_iter().all(|part| tables.synced.contains(&part))
     }
 
-    /// Kinds that were not listed yet.
-    pub fn unsynced(&self) -> Vec<&'static str> {
+    /// Views that were not listed yet.
+    pub fn unsynced(&self) -> Vec<String> {
         let tables = self.world.look();
-        let missing = |kind: &&KindId| self.namespaces.iter().any(|ns| !tables.synced.contains(&(**kind, ns.clone())));
-        KindId::ALL.iter().filter(missing).map(|kind| kind.as_str()).collect()
+        let all = self.namespaces.iter().flat_map(|ns| KindId::ALL.iter().map(|kind| (*kind, ns.clone())));
+        let missing = all.filter(|part| !tables.synced.contains(part));
+        missing.map(|(kind, ns)| watch::part(kind, ns.as_deref())).collect()
     }
 
     /// Everything that is known, and what cannot be read.

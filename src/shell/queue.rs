@@ -2,8 +2,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::lanes::Lanes;
 use super::table::Key;
@@ -31,7 +33,8 @@ pub struct Queue {
 struct Waiting {
     fast: VecDeque<Key>,
     lines: Lanes<Lane, Key>,
-    queued: HashMap<Key, Urgency>,
+    /// How urgent, and since when it waits.
+    queued: HashMap<Key, (Urgency, Instant)>,
     running: HashSet<Key>,
     /// Wanted again while running.
     again: HashMap<Key, (Lane, Urgency)>,
@@ -76,6 +79,12 @@ impl Queue {
         self.waiting().queued.len()
     }
 
+    /// How long the one that waits longest has waited.
+    pub fn oldest(&self) -> Duration {
+        let since = self.waiting().queued.values().map(|(_, since)| *since).min();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -96,13 +105,14 @@ impl Waiting {
             entry.1 = entry.1.max(urgency);
             return;
         }
-        match (self.queued.get(key), urgency) {
+        let (waits, since) = self.queued.get(key).copied().unzip();
+        match (waits, urgency) {
             (None, Urgency::InLine) => self.lines.push(lane, key.clone()),
             // Overtaking: the entry left in line is passed over when its time comes.
             (None | Some(Urgency::InLine), Urgency::Fast) => self.fast.push_back(key.clone()),
             (Some(_), _) => return,
         }
-        self.queued.insert(key.clone(), urgency);
+        self.queued.insert(key.clone(), (urgency, since.unwrap_or_else(Instant::now)));
     }
 
     fn take(&mut self) -> Option<Key> {

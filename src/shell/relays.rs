@@ -14,6 +14,7 @@ use super::mailer::Mailer;
 use super::queue::Lane;
 use super::relay::{Entry, Relay};
 use super::table::{Key, Name};
+use super::trouble::Trouble;
 use super::watch;
 use crate::api::Portal;
 use crate::plan::RelayName;
@@ -72,6 +73,18 @@ impl Relays {
         std::iter::once(self.own.clone()).chain(self.of_portals().values().cloned()).collect()
     }
 
+    /// Each of them: whose it is, in one word, and what it is.
+    pub fn by_owner(&self) -> Vec<(&'static str, Arc<Post>)> {
+        let of_portals: Vec<_> = self.of_portals().values().map(|post| ("portal", post.clone())).collect();
+        std::iter::once(("operator", self.own.clone())).chain(of_portals).collect()
+    }
+
+    /// From now on the operator's own mail goes there. What was learned of the old relay does not count.
+    pub fn retarget(&self, target: MailTarget) {
+        self.own.mailer.retarget(target);
+        self.own.relay.forget();
+    }
+
     /// Gives up what this object was called for, wherever it was.
     pub fn forgo(&self, key: &Key) {
         self.all().iter().for_each(|post| post.relay.forgo(key));
@@ -100,7 +113,8 @@ impl Relays {
 /// Follows the Secret of one portal's relay, by name, for ever. `made` gets a relay when there is a new one, `changed` is
 /// called when what is known of the Secret differs.
 pub async fn follow(ctx: Shared, name: Name, made: impl Fn(Arc<Post>), changed: impl Fn(&Name)) {
-    let mut secrets = std::pin::pin!(watch::secret(ctx.client.clone(), &name.0, &name.1));
+    let trouble = Trouble::new(format!("Secret {}/{}", name.0, name.1), "cannot be watched");
+    let mut secrets = std::pin::pin!(watch::secret(ctx.client.clone(), &name.0, &name.1, trouble));
     while let Some(secret) = secrets.next().await {
         let Ok(secret) = secret else { continue };
         let state = match secret.map(|secret| target(&secret)) {

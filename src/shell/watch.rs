@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::Secret;
@@ -14,15 +13,11 @@ use serde::de::DeserializeOwned;
 
 use super::Context;
 use super::kinds::Kind;
-use super::table::{Change, Key, name_of};
+use super::table::{Change, Key, KindId, name_of};
+use super::trouble::{self, Trouble};
 
 /// A watch ends after so many seconds and is taken up again: a dead connection is blind for no longer.
 pub const WATCH_SECONDS: u32 = 55;
-
-/// Pause after a watch that broke; doubles to [`LONGEST_PAUSE`] until it works again.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// Longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What a watch tells.
 #[derive(Debug)]
@@ -42,12 +37,20 @@ pub async fn watch<K: Kind>(ctx: Arc<Context>, namespace: Option<String>, told: 
         None => Api::all(ctx.client.clone()),
     };
     let mut listed = HashSet::new();
-    let mut events = std::pin::pin!(events(api, watcher::Config::default(), K::ID.as_str().to_owned()));
+    let trouble = Trouble::new(part(K::ID, namespace.as_deref()), "cannot be watched").shown_in(&ctx.troubles);
+    let mut events = std::pin::pin!(events(api, watcher::Config::default(), trouble));
     while let Some(event) = events.next().await {
-        let Ok(event) = event else { continue };
-        ctx.metrics.heard(K::ID);
+        let Ok(event) = event else {
+            ctx.metrics.restarted(K::ID);
+            continue;
+        };
         take(&ctx, namespace.as_deref(), &mut listed, event, &told);
     }
+}
+
+/// How a view is called in logs and at /readyz: a kind, or its part in one namespace.
+pub fn part(kind: KindId, namespace: Option<&str>) -> String {
+    namespace.map_or_else(|| kind.as_str().to_owned(), |namespace| format!("{} in {namespace}", kind.as_str()))
 }
 
 /// The events of a watch, for ever. What keeps it from working is logged once for each trouble, and when it is over; it is
@@ -55,12 +58,11 @@ pub async fn watch<K: Kind>(ctx: Arc<Context>, namespace: Option<String>, told: 
 pub fn events<K>(
     api: Api<K>,
     config: watcher::Config,
-    what: String,
+    trouble: Trouble,
 ) -> impl Stream<Item = Result<Event<K>, watcher::Error>>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let trouble = Trouble { what, said: None, failures: 0 };
     let watch = Box::pin(watcher(api, config.timeout(WATCH_SECONDS)));
     futures::stream::unfold((watch, trouble, false), async |(mut watch, mut trouble, failed)| {
         if failed {
@@ -71,7 +73,7 @@ where
             // A list that only begins proves nothing.
             Ok(Event::Init) => {}
             Ok(_) => trouble.is_over(),
-            Err(error) => trouble.met(error),
+            Err(error) => trouble.met(&error.to_string(), advice(error)),
         }
         let failed = event.is_err();
         Some((event, (watch, trouble, failed)))
@@ -83,11 +85,12 @@ pub fn secret(
     client: Client,
     namespace: &str,
     name: &str,
+    trouble: Trouble,
 ) -> impl Stream<Item = Result<Option<Secret>, watcher::Error>> {
     let api: Api<Secret> = Api::namespaced(client, namespace);
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let mut listed = false;
-    events(api, config, format!("Secret {namespace}/{name}")).filter_map(move |event| {
+    events(api, config, trouble).filter_map(move |event| {
         let seen = match event {
             Ok(Event::Init) => {
                 listed = false;
@@ -105,37 +108,6 @@ pub fn secret(
     })
 }
 
-/// What keeps a watch from working.
-struct Trouble {
-    what: String,
-    said: Option<String>,
-    failures: u32,
-}
-
-impl Trouble {
-    fn met(&mut self, error: &watcher::Error) {
-        let said = error.to_string();
-        if self.said.as_ref() != Some(&said) {
-            let advice = advice(error);
-            tracing::warn!(what = self.what, advice, error = said, "cannot be watched; tried again until it can");
-            self.said = Some(said);
-        }
-        self.failures = self.failures.saturating_add(1);
-    }
-
-    async fn pause(&self) {
-        let doublings = self.failures.saturating_sub(1).min(16);
-        tokio::time::sleep(FIRST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE)).await;
-    }
-
-    fn is_over(&mut self) {
-        if self.said.take().is_some() {
-            tracing::info!(what = self.what, "watched again");
-        }
-        self.failures = 0;
-    }
-}
-
 /// What somebody may do about it.
 fn advice(error: &watcher::Error) -> &'static str {
     use watcher::Error::{InitialListFailed, WatchError, WatchFailed, WatchStartFailed};
@@ -148,10 +120,10 @@ fn advice(error: &watcher::Error) -> &'static str {
     };
     match code {
         401 => "the API server does not know who asks: look at the kubeconfig or the ServiceAccount's token",
-        403 => "the operator may not: give its ServiceAccount list and watch",
+        403 => "the operator may not: give its ServiceAccount get, list and watch",
         404 => "the API server does not know the kind: apply the CRDs",
         410 => "nothing: the list is read again",
-        _ => "none: the API server cannot be reached, or is busy",
+        _ => trouble::WAIT,
     }
 }
 

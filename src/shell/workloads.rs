@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::error::Error;
 use super::status::{PATIENCE, call};
+use super::trouble::Trouble;
 use super::watch::events;
 use super::world::Workload;
 use crate::api::WorkloadRef;
@@ -77,7 +78,8 @@ pub async fn watch(ctx: Arc<Context>, sort: Sort, namespace: Option<String>, tol
         name: object.name_any(),
     };
     let mut listed: HashSet<(String, WorkloadRef)> = HashSet::new();
-    let mut events = std::pin::pin!(events(api, watcher::Config::default(), format!("{} of {}", sort.1, sort.0)));
+    let trouble = Trouble::new(format!("{} of {}", sort.1, sort.0), "cannot be watched");
+    let mut events = std::pin::pin!(events(api, watcher::Config::default(), trouble));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => listed.clear(),

@@ -6,31 +6,44 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::InvitationState;
 use crate::shell::Shared;
+use crate::shell::keyring::KEYS;
+use crate::shell::lease::LEASE;
 use crate::shell::metrics::Reading;
 
 /// Ready: every kind was listed, and links can be told from forged ones. Leadership does not matter, for every replica
 /// serves the page.
 pub(super) async fn ready(State(ctx): State<Shared>) -> Response {
-    let missing = ctx.unsynced();
-    let text = if !missing.is_empty() {
-        format!("not ready: cannot list {} (are the CRDs installed, and may the operator?)\n", missing.join(", "))
-    } else if ctx.keys.signing().is_none() {
-        "not ready: the Secret with the keys of links is absent, empty or cannot be read\n".to_owned()
-    } else {
-        return "ready\n".into_response();
-    };
+    let mut missing = ctx.unsynced();
+    if ctx.keys.signing().is_none() {
+        missing.push(KEYS.to_owned());
+    }
+    // Who cannot lead serves the page all the same.
+    let about_lease = ctx.troubles.about(LEASE).map(|advice| format!("{LEASE} cannot be renewed or taken: {advice}\n"));
+    if missing.is_empty() {
+        return format!("ready\n{}", about_lease.unwrap_or_default()).into_response();
+    }
+    let mut text = String::from("not ready\n");
+    for what in missing {
+        let advice = match ctx.troubles.about(&what) {
+            Some(advice) => format!("cannot be read: {advice}"),
+            None if what == KEYS => "is absent, or has no entry key-1 with at least 32 bytes in base64".to_owned(),
+            None => "is being listed".to_owned(),
+        };
+        text.push_str(&format!("{what} {advice}\n"));
+    }
+    text.extend(about_lease);
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
 /// Metrics in the OpenMetrics format.
 pub(super) async fn metrics(State(ctx): State<Shared>) -> Response {
-    let relays = ctx.relays.all();
+    let relays = ctx.relays.by_owner();
     let reading = Reading {
         queue: ctx.queue.len(),
-        relay_well: relays.iter().all(|post| post.relay.is_well()),
-        relay_waiting: relays.iter().map(|post| post.relay.load().1).sum(),
+        queue_oldest: ctx.queue.oldest(),
+        relays: relays.iter().map(|(whose, post)| (*whose, post.relay.is_well())).collect(),
+        relay_waiting: relays.iter().map(|(_, post)| post.relay.load().1).sum(),
         leading: ctx.lead.holds(),
-        now: ctx.clock.now().as_second(),
         invitations: invitations(&ctx),
     };
     match ctx.metrics.encode(&reading) {

@@ -16,7 +16,7 @@ use crate::support::operator::Operator;
 use crate::support::{repository, test_dir};
 
 /// The documents of an example, told to live in this namespace.
-fn example(path: &str, ns: &Namespace) -> Vec<Value> {
+pub fn example(path: &str, ns: &Namespace) -> Vec<Value> {
     let text = std::fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     let mut documents = text.as_str().documents();
     for document in &mut documents {
@@ -31,7 +31,7 @@ fn example(path: &str, ns: &Namespace) -> Vec<Value> {
 }
 
 /// A kubeconfig with a token of the service account instead of the administrator's certificate.
-async fn kubeconfig_of_the_operator(ns: &Namespace) -> std::path::PathBuf {
+pub async fn kubeconfig_of_the_operator(ns: &Namespace) -> std::path::PathBuf {
     let api: Api<core::ServiceAccount> = ns.api();
     let wish = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
     let token = api.create_token_request("portal-operator", &PostParams::default(), &wish).await.expect("a token");

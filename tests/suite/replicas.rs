@@ -22,11 +22,11 @@ fn replica<'a>(ns: &'a Namespace, relay: &ScriptedRelay, identity: &str) -> Laun
 }
 
 /// The same, in an election.
-fn candidate<'a>(ns: &'a Namespace, relay: &ScriptedRelay, identity: &str) -> Launch<'a> {
+pub fn candidate<'a>(ns: &'a Namespace, relay: &ScriptedRelay, identity: &str) -> Launch<'a> {
     replica(ns, relay, identity).flag("--leader-elect", "true").flag("--lease-namespace", ns.name())
 }
 
-async fn wait_leader(ns: &Namespace, identity: &str) {
+pub async fn wait_leader(ns: &Namespace, identity: &str) {
     ns.wait::<Lease>("portal-operator", format!("held by {identity}"), |lease| {
         lease.spec.as_ref().and_then(|s| s.holder_identity.as_deref()) == Some(identity)
     })
@@ -34,18 +34,18 @@ async fn wait_leader(ns: &Namespace, identity: &str) {
 }
 
 /// The recorded attempt.
-fn attempt_of(invitation: &Invitation) -> Option<&Attempt> {
+pub fn attempt_of(invitation: &Invitation) -> Option<&Attempt> {
     invitation.status.as_ref()?.attempt.as_ref()
 }
 
-async fn wait_attempt_by(ns: &Namespace, name: &str, holder: &str) -> Attempt {
+pub async fn wait_attempt_by(ns: &Namespace, name: &str, holder: &str) -> Attempt {
     let is = |i: &Invitation| attempt_of(i).is_some_and(|a| a.holder == holder);
     let found = ns.wait::<Invitation>(name, format!("an attempt of {holder}"), is).await;
     attempt_of(&found).expect("an attempt").clone()
 }
 
 /// How many mails each address got.
-fn mails_by_address(relay: &ScriptedRelay) -> HashMap<String, usize> {
+pub fn mails_by_address(relay: &ScriptedRelay) -> HashMap<String, usize> {
     let mut counts = HashMap::new();
     relay.mails().into_iter().flat_map(|mail| mail.to).for_each(|to| *counts.entry(to).or_default() += 1);
     counts
@@ -181,7 +181,7 @@ async fn the_next_leader_takes_a_dead_leaders_attempt_over_at_once() {
 }
 
 /// What an operator said of its leadership, in order.
-fn leads(operator: &Operator) -> Vec<Value> {
+pub fn leads(operator: &Operator) -> Vec<Value> {
     operator.told("leadership").into_iter().map(|mut fields| fields["leads"].take()).collect()
 }
 

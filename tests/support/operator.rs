@@ -167,6 +167,19 @@ impl Operator {
         .await;
     }
 
+    /// GET of one of the pages that are not for people, such as `healthz`, of one that need not be ready: status and
+    /// text.
+    pub async fn get(&self, page: &str) -> (u16, String) {
+        let base = if self.metrics.is_empty() { self.listening("metrics").await } else { self.metrics.clone() };
+        let answer = http::get(&format!("{base}{page}")).await.expect("an answer");
+        (answer.status, answer.text())
+    }
+
+    /// Whether it calls itself ready, and what it says of it.
+    pub async fn readyz(&self) -> (u16, String) {
+        self.get("readyz").await
+    }
+
     /// The URL of one of its servers, taken from its log.
     async fn listening(&self, what: &str) -> String {
         until(format!("{what} to listen"), PATIENCE, || async {
@@ -206,7 +219,7 @@ impl Operator {
 
     /// GET of /metrics.
     pub async fn metrics(&self) -> String {
-        http::get(&format!("{}metrics", self.metrics)).await.expect("metrics").text()
+        self.get("metrics").await.1
     }
 
     /// The sum of all samples of a metric whose line contains each of `labels`, such as `outcome="sent"`.

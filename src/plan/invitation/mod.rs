@@ -13,6 +13,7 @@
 
 mod account;
 mod hold;
+mod measure;
 mod record;
 mod report;
 mod standing;
@@ -225,6 +226,7 @@ pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp)
     effects.extend(record::declined_annotation(invitation, &status));
     report::conditions(&mut status, invitation, seen, hold.as_ref(), relay, now);
     effects.extend(report::events(&stored, &status));
+    effects.extend(measure::lateness(invitation, &status));
     let wake = earliest(wake.into_iter().map(|at| at.filter(|at| *at > now)));
     Plan { status, effects, wake }
 }
@@ -337,6 +339,7 @@ fn delivery(invitation: &Invitation, seen: &Seen, attempt: &Attempt) -> Option<D
         key_id: attempt.key_id.clone(),
         start: attempt.start_time.as_ref()?.0,
         begun: dispatch::begun_at(attempt)?,
+        due: measure::due(invitation),
         message_id: attempt.message_id.clone(),
         to: address.mailbox().to_owned(),
         letter: Letter {

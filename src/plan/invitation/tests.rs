@@ -4,4 +4,5 @@ mod answers;
 mod expiry;
 mod holds;
 mod mail;
+mod measure;
 mod schedule;

@@ -119,6 +119,7 @@ fn activation_letter(
         key_id: String::new(),
         start: attempt.start_time.as_ref()?.0,
         begun: dispatch::begun_at(attempt)?,
+        due: None,
         message_id: attempt.message_id.clone(),
         to: contact.mailbox().to_owned(),
         letter: Letter {

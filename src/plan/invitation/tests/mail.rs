@@ -40,6 +40,7 @@ fn a_mail_is_recorded_whole_before_it_is_sent() {
         key_id: "key-1".into(),
         start: t(0),
         begun: t(0),
+        due: story.invitation.metadata.creation_timestamp.as_ref().map(|t| t.0),
         message_id: attempt.message_id.clone(),
         to: "Grace@acme.example".into(),
         letter: Letter {
