@@ -86,9 +86,14 @@ impl<'a> Circle<'a> {
         self.one(KindId::Tenant, tenant, Pace::Nudge);
         let limited = self.tables.tenants.get(&self.namespace, tenant).is_some_and(|t| t.spec.user_limit.is_some());
         if limited {
-            let mark = Mark::Waiting(self.namespace.clone(), tenant.to_owned());
-            self.marked(&self.tables.invitations, &mark, Pace::Nudge);
+            self.line(tenant);
         }
+    }
+
+    /// Those who wait for a seat.
+    fn line(&mut self, tenant: &str) {
+        let mark = Mark::Waiting(self.namespace.clone(), tenant.to_owned());
+        self.marked(&self.tables.invitations, &mark, Pace::Nudge);
     }
 
     /// Holders of roles that a tenant has to keep: whether one is the last depends on the others.
@@ -266,6 +271,13 @@ pub fn of_relay(namespace: &str, secret: &str, tables: &Tables) -> Vec<Concern> 
         circle.one(KindId::Portal, &portal.name_any(), Pace::InLine);
         circle.of_portal(&portal.name_any());
     }
+    circle.concerns
+}
+
+/// Whom it concerns that somebody in the line for a seat cannot be mailed any more.
+pub fn of_line(namespace: &str, tenant: &str, tables: &Tables) -> Vec<Concern> {
+    let mut circle = Circle::in_namespace(namespace, tables);
+    circle.line(tenant);
     circle.concerns
 }
 

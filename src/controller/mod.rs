@@ -47,6 +47,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> {
     let Some(mut object) = ctx.world.get::<K>(key).filter(|o| o.meta().deletion_timestamp.is_none()) else {
         ctx.alarm.clear(key);
+        if K::ID == KindId::Invitation {
+            ctx.world.look().line.forget(&key.namespace, &key.name);
+        }
         return Ok(());
     };
     let mut facts = Facts::new();
@@ -56,7 +59,8 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
     while steps < STEPS {
         let now = ctx.clock.now(); // the only clock read of this step
         let decision = decide(ctx, key, &*object, &facts, &mut place, now);
-        let Decision { plan, claim, waits } = decision;
+        let Decision { plan, claim, waits, moved } = decision;
+        moved.iter().for_each(|concern| push(ctx, concern));
         ctx.alarm.set(key, Slot::Wake, plan.wake);
         if waits && facts.is_empty() && !object.was_looked_at() {
             return Ok(()); // It waits as a name: nothing is written, its clock has not started.
@@ -130,6 +134,8 @@ struct Decision<'a, S> {
     claim: Option<Claim<'a>>,
     /// A mail waits for a place at the relay.
     waits: bool,
+    /// Who moves up in the line for a seat.
+    moved: Vec<Concern>,
 }
 
 /// Looks and thinks, under one lock: two plans cannot claim the same address or seat.
@@ -143,8 +149,10 @@ fn decide<'a, K: Kind>(
 ) -> Decision<'a, K::Status> {
     let mut tables = ctx.world.look();
     let plan = object.plan(&tables, View::Free, facts, now);
+    let moved = tables.line.take_moved();
+    let moved = moved.iter().flat_map(|(namespace, tenant)| concerns::of_line(namespace, tenant, &tables)).collect();
     if !plan.delivers() {
-        return Decision { plan, claim: None, waits: false };
+        return Decision { plan, claim: None, waits: false, moved };
     }
     if let Some(relay) = plan.mails_by().filter(|_| place.is_none()) {
         let lane = (key.namespace.to_string(), object.tenant());
@@ -157,11 +165,11 @@ fn decide<'a, K: Kind>(
             Entry::Broken { reason, message } => Some((View::Broken { reason, message }, false)),
         };
         if let Some((view, waits)) = view {
-            return Decision { plan: object.plan(&tables, view, facts, now), claim: None, waits };
+            return Decision { plan: object.plan(&tables, view, facts, now), claim: None, waits, moved };
         }
     }
     let claim = ctx.world.claim(&mut tables, key);
-    Decision { plan, claim: Some(claim), waits: false }
+    Decision { plan, claim: Some(claim), waits: false, moved }
 }
 
 /// Takes the answer to an own write for known, and tells those whom it concerns.

@@ -12,11 +12,11 @@ use super::relays;
 use super::table::{KindId, Mark, Row, Table};
 use super::world::Tables;
 use crate::api::{
-    Group, GroupStatus, Invitation, InvitationStatus, Portal, PortalStatus, PortalUser, PortalUserStatus, Tenant,
-    TenantStatus,
+    AccountState, Group, GroupStatus, Invitation, InvitationStatus, Portal, PortalStatus, PortalUser, PortalUserStatus,
+    Tenant, TenantStatus,
 };
 use crate::plan::address::Address;
-use crate::plan::invitation::Place;
+use crate::plan::invitation::{Place, needs_seat};
 use crate::plan::{Facts, Plan, group, invitation, portal, portal_user, tenant};
 
 /// One kind of object that is reconciled.
@@ -140,6 +140,11 @@ impl Row for PortalUser {
         marks.extend(self.spec.home_tenant_ref.as_ref().map(|home| Mark::Home(ns.clone(), home.name.clone())));
         marks
     }
+
+    fn seat(&self) -> Option<(Mark, String)> {
+        let counts = self.spec.state != AccountState::Deleted && portal_user::is_registered(self);
+        counts.then(|| seat(self, &self.spec.tenant_ref.name, &self.spec.email)).flatten()
+    }
 }
 
 impl Row for Group {
@@ -176,8 +181,22 @@ impl Row for Invitation {
         if !ended {
             marks.push(Mark::Waiting(ns.clone(), tenant.clone()));
         }
+        if status.is_some_and(|s| s.accepted_time.is_some() && s.user_ref.is_some()) {
+            marks.push(Mark::Accepted(ns, tenant.clone()));
+        }
         marks
     }
+
+    fn seat(&self) -> Option<(Mark, String)> {
+        // Expiry is recorded too: the seat is free when that is seen.
+        let counts = self.status.as_ref().is_some_and(|s| needs_seat(&self.spec, s, Timestamp::MIN));
+        counts.then(|| seat(self, &self.spec.tenant_ref.name, &self.spec.email)).flatten()
+    }
+}
+
+fn seat(object: &impl ResourceExt, tenant: &str, email: &str) -> Option<(Mark, String)> {
+    let tenant = Mark::Tenant(object.namespace().unwrap_or_default(), tenant.to_owned());
+    Some((tenant, Address::parse(email)?.canonical().to_owned()))
 }
 
 /// The marks of everything that belongs to a tenant and has an address.

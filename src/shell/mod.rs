@@ -21,6 +21,7 @@ pub mod queue;
 pub mod relay;
 pub mod relays;
 pub mod rights;
+pub mod seats;
 pub mod smtp;
 pub mod status;
 pub mod table;

@@ -41,12 +41,13 @@ impl Tables {
 
     /// What one invitation sees.
     pub fn invitation_seen(&self, me: &Invitation, place: Place, now: Timestamp) -> inv::Seen {
-        // Whoever has a seat needs none to be counted.
-        let seats = if self.has_seat(me, now) { inv::Seats::default() } else { self.seats(me, now) };
-        inv::Seen { seats, ..self.seen_but_for_seats(me, place, now) }
+        let seen = self.seen_but_for_seats(me, place, now);
+        self.line.note(me, inv::can_be_mailed(&me.spec, &seen));
+        inv::Seen { seats: self.seats(me, now), ..seen }
     }
 
-    fn seen_but_for_seats(&self, me: &Invitation, place: Place, now: Timestamp) -> inv::Seen {
+    /// What one invitation sees, its seat aside.
+    pub(super) fn seen_but_for_seats(&self, me: &Invitation, place: Place, now: Timestamp) -> inv::Seen {
         let (ns, spec) = (ns(me), &me.spec);
         let tenant_name = &spec.tenant_ref.name;
         let tenant = self.tenant_of(&ns, tenant_name);
@@ -143,73 +144,6 @@ impl Tables {
         let rivals = all.iter().copied().filter(|i| i.name_any() != me.name_any());
         let first = rivals.filter(contends).min_by_key(|i| rank(i))?;
         (rank(first) < rank(me)).then(|| first.name_any())
-    }
-
-    fn has_seat(&self, invitation: &Invitation, now: Timestamp) -> bool {
-        self.is_claimed(invitation)
-            || invitation.status.as_ref().is_some_and(|status| needs_seat(&invitation.spec, status, now))
-    }
-
-    /// Seats as one invitation sees them. Counted only where there is a limit, and those who wait only until it is
-    /// reached. Who could not be mailed anyway waits for no seat: one with a mistake would else keep it from all others.
-    fn seats(&self, me: &Invitation, now: Timestamp) -> inv::Seats {
-        let (ns, tenant) = (ns(me), &me.spec.tenant_ref.name);
-        let limit = self.tenant_of(&ns, tenant).and_then(|t| t.spec.user_limit);
-        let (Some(limit), Some(address)) = (limit, Address::parse(&me.spec.email)) else {
-            return inv::Seats::default();
-        };
-        let mut taken = self.seated(&Mark::Tenant(ns.clone(), tenant.clone()), now);
-        taken.remove(address.canonical());
-        let age = |i: &Invitation| (i.metadata.creation_timestamp.as_ref().map(|t| t.0), i.name_any());
-        let mine = age(me);
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let earlier = |other: &&Arc<Invitation>| {
-            let due = other.spec.send_at.as_ref().is_none_or(|at| at.0 <= now) && !other.spec.revoked;
-            due && age(other) < mine
-        };
-        let waiting = Mark::Waiting(ns, tenant.clone());
-        let earlier = || self.invitations.marked(&waiting).filter(earlier);
-        // There are seats for all of them: who of them could be mailed need not be asked, which costs a look at each.
-        let at_most = count(earlier().count());
-        if count(taken.len()) + at_most < limit {
-            return inv::Seats { limit: Some(limit), taken: count(taken.len()), waiting_before: at_most };
-        }
-        let mut before = HashSet::new();
-        for other in earlier() {
-            if count(taken.len() + before.len()) >= limit {
-                break;
-            }
-            let Some(theirs) = Address::parse(&other.spec.email) else { continue };
-            let counted = theirs == address || taken.contains(theirs.canonical());
-            let could = || inv::can_be_mailed(&other.spec, &self.seen_but_for_seats(other, Place::Free, now));
-            if !counted && could() {
-                before.insert(theirs.canonical().to_owned());
-            }
-        }
-        inv::Seats { limit: Some(limit), taken: count(taken.len()), waiting_before: count(before.len()) }
-    }
-
-    /// Distinct addresses of a tenant that are registered or openly invited.
-    fn seated(&self, tenant: &Mark, now: Timestamp) -> HashSet<String> {
-        let users =
-            self.users.marked(tenant).filter(|u| u.spec.state != AccountState::Deleted && usr::is_registered(u));
-        let invitations = self.invitations.marked(tenant).filter(|i| self.has_seat(i, now) || self.is_arriving(i));
-        users
-            .map(|u| &u.spec.email)
-            .chain(invitations.map(|i| &i.spec.email))
-            .filter_map(|email| Some(Address::parse(email)?.canonical().to_owned()))
-            .collect()
-    }
-
-    /// Whether an invitation was accepted for an account that is not registered yet: an acceptance keeps its seat.
-    fn is_arriving(&self, invitation: &Invitation) -> bool {
-        let status = invitation.status.as_ref().filter(|status| status.accepted_time.is_some());
-        let Some(account) = status.and_then(|status| status.user_ref.as_ref()) else { return false };
-        self.users.get(&ns(invitation), &account.name).is_some_and(|user| {
-            (account.uid.is_none() || account.uid == user.uid())
-                && user.spec.state != AccountState::Deleted
-                && usr::registration(user).is_none()
-        })
     }
 
     /// What one account sees.

@@ -2,7 +2,7 @@
 //!
 //! Rows come from watches and from the API server's answers to own writes; only a newer answer replaces a row.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -91,6 +91,8 @@ pub enum Mark {
     Account(String, String),
     /// Is an invitation of this tenant that nothing was sent for yet.
     Waiting(String, String),
+    /// Is an invitation of this tenant that was accepted.
+    Accepted(String, String),
     /// Lists this workload.
     Workload(String, WorkloadRef),
 }
@@ -101,6 +103,10 @@ pub trait Row {
     fn metadata(&self) -> &ObjectMeta;
     /// Marks.
     fn marks(&self) -> Vec<Mark>;
+    /// The mark of the tenant in which it takes a seat by what was recorded, and the canonical address that sits there.
+    fn seat(&self) -> Option<(Mark, String)> {
+        None
+    }
 }
 
 /// Namespace and name.
@@ -111,11 +117,15 @@ pub type Name = (String, String);
 pub struct Table<K> {
     rows: HashMap<Name, Arc<K>>,
     index: HashMap<Mark, BTreeSet<Name>>,
+    seats: HashMap<Mark, Seats>,
 }
+
+/// Canonical addresses that have a seat in one tenant, and by how many rows.
+pub type Seats = BTreeMap<String, usize>;
 
 impl<K> Default for Table<K> {
     fn default() -> Self {
-        Table { rows: HashMap::new(), index: HashMap::new() }
+        Table { rows: HashMap::new(), index: HashMap::new(), seats: HashMap::new() }
     }
 }
 
@@ -137,6 +147,16 @@ impl<K: Row> Table<K> {
     /// All rows with this mark, in order of their names.
     pub fn marked(&self, mark: &Mark) -> impl Iterator<Item = &Arc<K>> + use<'_, K> {
         self.index.get(mark).into_iter().flatten().filter_map(|name| self.rows.get(name))
+    }
+
+    /// How many rows have this mark.
+    pub fn count(&self, mark: &Mark) -> usize {
+        self.index.get(mark).map_or(0, BTreeSet::len)
+    }
+
+    /// The seats that rows of this tenant take. None: there are none.
+    pub fn seats(&self, tenant: &Mark) -> Option<&Seats> {
+        self.seats.get(tenant)
     }
 
     /// All rows.
@@ -169,6 +189,9 @@ impl<K: Row> Table<K> {
         let new = Arc::new(object);
         for mark in new.marks() {
             self.index.entry(mark).or_default().insert(name.clone());
+        }
+        if let Some((tenant, address)) = new.seat() {
+            *self.seats.entry(tenant).or_default().entry(address).or_default() += 1;
         }
         self.rows.insert(name, new.clone());
         Some(Change { old, new: Some(new) })
@@ -208,7 +231,25 @@ impl<K: Row> Table<K> {
                 }
             }
         }
+        if let Some((tenant, address)) = old.seat() {
+            self.leave(&tenant, &address);
+        }
         Some(old)
+    }
+}
+
+impl<K> Table<K> {
+    fn leave(&mut self, tenant: &Mark, address: &str) {
+        let Some(seats) = self.seats.get_mut(tenant) else { return };
+        if let Some(rows) = seats.get_mut(address) {
+            *rows -= 1;
+            if *rows == 0 {
+                seats.remove(address);
+            }
+        }
+        if seats.is_empty() {
+            self.seats.remove(tenant);
+        }
     }
 }
 
@@ -241,6 +282,9 @@ mod tests {
         fn marks(&self) -> Vec<Mark> {
             self.1.clone()
         }
+        fn seat(&self) -> Option<(Mark, String)> {
+            Some((self.1.first()?.clone(), "ada@acme.example".into()))
+        }
     }
 
     fn mark() -> Mark {
@@ -272,6 +316,19 @@ mod tests {
         table.put(thing("a", "1", "10", vec![mark()]));
         let change = table.put(thing("a", "1", "11", vec![])).expect("newer");
         assert!(change.old.is_some() && table.marked(&mark()).next().is_none());
+    }
+
+    #[test]
+    fn an_address_keeps_its_seat_until_the_last_of_its_rows_has_left() {
+        let mut table = Table::default();
+        let seats = |table: &Table<Thing>| table.seats(&mark()).map(|seats| seats.len());
+        table.put(thing("a", "1", "10", vec![mark()]));
+        table.put(thing("b", "2", "11", vec![mark()]));
+        assert_eq!((seats(&table), table.count(&mark())), (Some(1), 2), "two rows, one address");
+        table.put(thing("a", "1", "12", vec![]));
+        assert_eq!(seats(&table), Some(1));
+        table.remove(&thing("b", "2", "13", vec![]).0);
+        assert_eq!(seats(&table), None, "nothing is kept of who is gone");
     }
 
     #[test]

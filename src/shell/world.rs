@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::catalogues::Catalogues;
 use super::kinds::Kind;
+use super::seats::Line;
 use super::table::{Change, Key, KindId, Name, Table, name_of};
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::Settings;
@@ -39,6 +40,8 @@ pub struct Tables {
     pub unreadable: HashMap<Key, String>,
     /// Invitations whose attempt is being recorded: they hold their address and seat already.
     pub claimed: HashSet<Name>,
+    /// Who waits for a seat and could be mailed.
+    pub line: Line,
     /// Kinds and namespaces of which a complete list was seen.
     pub synced: HashSet<(KindId, Option<String>)>,
     /// Whether the API server has answered about the Secret with the keys of links: before that, no key is no finding.
@@ -75,6 +78,7 @@ impl World {
                 workloads: HashMap::new(),
                 unreadable: HashMap::new(),
                 claimed: HashSet::new(),
+                line: Line::default(),
                 synced: HashSet::new(),
                 asked_for_keys: false,
                 settings: Arc::new(settings),

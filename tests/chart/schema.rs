@@ -98,12 +98,12 @@ fn what_only_the_whole_can_tell_is_refused_by_the_templates() {
     }
 }
 
-/// The paths of all values, lists and free maps as leaves.
-fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+/// The paths of all values, lists and what the schema knows as free maps as leaves.
+fn paths(value: &Value, at: &str, leaves: &BTreeSet<String>, found: &mut BTreeSet<String>) {
     match value.as_object().filter(|map| !map.is_empty()) {
-        Some(map) if at != "resources" => {
-            map.iter().for_each(|(key, value)| paths(value, format!("{at}.{key}").trim_start_matches('.'), found))
-        }
+        Some(map) if !leaves.contains(at) => map
+            .iter()
+            .for_each(|(key, value)| paths(value, format!("{at}.{key}").trim_start_matches('.'), leaves, found)),
         _ => {
             found.insert(at.to_owned());
         }
@@ -131,6 +131,6 @@ fn the_schema_knows_the_values_and_no_others() {
     let (mut known, mut there) = (BTreeSet::new(), BTreeSet::new());
     schema_paths(&schema, "", &mut known);
     known.remove("global"); // what Helm itself adds
-    paths(&read("values.yaml").as_str().documents()[0], "", &mut there);
+    paths(&read("values.yaml").as_str().documents()[0], "", &known, &mut there);
     assert_eq!(known, there);
 }

@@ -1,6 +1,6 @@
 //! Crowds: two thousand at once, a slow relay and a hanging one, and those who must not wait for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
@@ -10,6 +10,7 @@ use kube::api::PostParams;
 use portal_operator::api::{Invitation, PortalUser, Tenant};
 use serde_json::{Value, json};
 
+use crate::stagecraft::verdict;
 use crate::story::{ACME, Stage, invitation, mails_to, seconds_from_now, time_of};
 use crate::support::audit::Audit;
 use crate::support::cluster::Namespace;
@@ -236,4 +237,47 @@ async fn a_hanging_relay_delays_neither_expiry_nor_acceptance_nor_switches() {
     let waiting = ns.list_where::<Invitation>("spec.tenantRef.name=acme").await;
     let waiting = waiting.iter().filter(|i| status(*i) == json!({"observedGeneration": -1})).count();
     assert_eq!(waiting, CROWD - PLACES, "who waits for a place is not written to");
+}
+
+#[tokio::test]
+async fn a_crowd_that_waits_for_seats_fills_them_exactly_and_holds_nobody_up() {
+    const CROWD: usize = 1_000;
+    const SEATS: usize = 500;
+    let Some(ns) = Namespace::new("crowd-for-seats").await else { return };
+    let relay = ScriptedRelay::start(Script::default());
+    let _operator = Operator::in_namespace(&ns).mail_url(relay.url()).start().await;
+    ns.apply(json!({"kind": "Tenant", "metadata": {"name": "acme"}, "spec": {"userLimit": SEATS}})).await;
+    ns.apply(GLOBEX).await;
+    ns.wait_condition::<Tenant>("globex", "Ready", "True", "Active").await;
+    let (off_alone, on_alone) = (switch(&ns, &relay, false).await, switch(&ns, &relay, true).await);
+    // The oldest have a mistake: they stand first, and keep nobody from a seat.
+    for n in 0..5 {
+        let name = format!("mistaken-{n}");
+        ns.apply(&invitation(&name, &format!("{name}@acme.example"), json!({"roles": ["unknown"]}))).await;
+    }
+    let probes = async {
+        for n in 0..3 {
+            relay.wait_for(SEATS * (n + 1) / 4, PATIENCE * 3).await;
+            let (off, on) = (switch(&ns, &relay, false).await, switch(&ns, &relay, true).await);
+            off.assert_passes("a switch-off", off_alone, SEATS / 4);
+            on.assert_passes("a switch-on", on_alone, SEATS / 4);
+        }
+    };
+    tokio::join!(create_crowd(&ns, CROWD), probes);
+    let waiting = async |size: usize| {
+        until("all to be sent or to wait for a seat", PATIENCE * 3, async || {
+            let all = ns.list_where::<Invitation>("spec.tenantRef.name=acme").await;
+            let count = |reason: &str| all.iter().filter(|i| verdict(*i, "Ready").ends_with(reason)).count();
+            let (sent, seatless) = (count("/Sent"), count("/NoSeat"));
+            let there = (sent, seatless) == (CROWD - size, size);
+            if there { Ok(()) } else { Err(format!("{sent} sent, {seatless} without seat")) }
+        })
+        .await;
+    };
+    waiting(CROWD - SEATS).await;
+    ns.merge::<Tenant>("acme", json!({"spec": {"userLimit": CROWD}})).await;
+    waiting(0).await;
+    let mails = relay.mails();
+    let people: HashSet<_> = mails.iter().flat_map(|mail| &mail.to).collect();
+    assert_eq!((people.len(), mails.len()), (CROWD, CROWD), "everybody once");
 }
