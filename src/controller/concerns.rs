@@ -149,8 +149,16 @@ impl Concerning for Tenant {
             (Some(old), Some(new)) => old.spec != new.spec || first(old) != first(new) || old.uid() != new.uid(),
             _ => true,
         };
+        // Whoever shares a workload has to know its count.
+        let saved = |t: &Tenant| t.status.as_ref().and_then(|s| Some(s.portal.as_ref()?.workloads.clone()));
+        if differs || change.old.as_deref().and_then(saved) != change.new.as_deref().and_then(saved) {
+            for workload in sides.into_iter().flatten().flat_map(|t| &t.spec.workloads) {
+                let mark = Mark::Workload(circle.namespace.clone(), workload.clone());
+                circle.marked(&tables.tenants, &mark, Pace::Fast);
+            }
+        }
         if !differs {
-            return Vec::new();
+            return circle.concerns;
         }
         circle.members(&name, Pace::InLine);
         let home = Mark::Home(circle.namespace.clone(), name.clone());
@@ -160,10 +168,6 @@ impl Concerning for Tenant {
         for user in tables.users.marked(&circle.tenant_mark(&name)) {
             let mark = Mark::Inviter(circle.namespace.clone(), user.name_any());
             circle.marked(&tables.invitations, &mark, Pace::InLine);
-        }
-        for workload in sides.into_iter().flatten().flat_map(|t| &t.spec.workloads) {
-            let mark = Mark::Workload(circle.namespace.clone(), workload.clone());
-            circle.marked(&tables.tenants, &mark, Pace::Fast);
         }
         for tenant in sides.into_iter().flatten() {
             // How many customers a partner has, and how many tenants a portal.

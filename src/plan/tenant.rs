@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-pub use workloads::{OURSELVES, known_workloads, reference};
+pub use workloads::{OURSELVES, known_workloads, reference, saved_count};
 
 use super::group;
 use super::invitation::Place;
@@ -72,6 +72,8 @@ pub struct WorkloadSeen {
     pub replicas: Option<i32>,
     /// Another tenant that lists it is active: then it stays up.
     pub needed_by_others: bool,
+    /// Another tenant that lists it is off, and has saved this count.
+    pub saved_by_others: Option<i32>,
     /// Who last wrote its scale, by its managed fields.
     pub scaled_by: Option<String>,
     /// The operator could not scale it: why, in a sentence.

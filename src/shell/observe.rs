@@ -310,13 +310,14 @@ impl Tables {
 
     fn workload_seen(&self, me: &Tenant, ns: &str, workload: WorkloadRef) -> ten::WorkloadSeen {
         let known = self.workloads.get(&(ns.to_owned(), workload.clone())).cloned().unwrap_or_default();
-        let needed_by_others = self
-            .tenants
-            .marked(&Mark::Workload(ns.to_owned(), workload.clone()))
-            .any(|t| t.name_any() != me.name_any() && t.spec.portal_active && t.spec.workloads.contains(&workload));
+        let mark = Mark::Workload(ns.to_owned(), workload.clone());
+        let others = self.tenants.marked(&mark).filter(|t| t.name_any() != me.name_any());
+        let (on, off): (Vec<_>, Vec<_>) =
+            others.filter(|t| t.spec.workloads.contains(&workload)).partition(|t| t.spec.portal_active);
         ten::WorkloadSeen {
             replicas: known.replicas,
-            needed_by_others,
+            needed_by_others: !on.is_empty(),
+            saved_by_others: off.into_iter().find_map(|t| ten::saved_count(t, &workload)),
             scaled_by: known.scaled_by,
             trouble: known.trouble,
         }

@@ -60,9 +60,7 @@ impl Api {
             // Nobody can tell whether it is genuine: no key was read yet, or all are gone.
             return Err(problem::UNAVAILABLE);
         }
-        let claim = ctx.keys.verify(&token).ok_or(problem::NOT_FOUND)?;
-        let watched = ctx.namespaces.iter().any(|ns| ns.as_ref().is_none_or(|ns| *ns == claim.namespace));
-        if watched { Ok(claim) } else { Err(problem::WITHDRAWN) }
+        ctx.keys.verify(&token).ok_or(problem::NOT_FOUND)
     }
 }
 
@@ -75,6 +73,9 @@ struct Live {
 }
 
 async fn live(ctx: &Shared, claim: &Claim) -> Result<Option<Live>, Error> {
+    if !ctx.namespaces.iter().any(|ns| ns.as_ref().is_none_or(|ns| *ns == claim.namespace)) {
+        return Ok(None); // No longer of this operator: nothing may be read there.
+    }
     let invitations: KubeApi<Invitation> = KubeApi::namespaced(ctx.client.clone(), &claim.namespace);
     let found = call("read an Invitation", invitations.get_opt(&claim.name)).await?;
     let same = |i: &Invitation| i.uid().as_deref() == Some(&claim.uid) && i.meta().deletion_timestamp.is_none();

@@ -163,6 +163,22 @@ async fn a_workload_of_two_tenants_is_up_while_any_of_them_is_on() {
 }
 
 #[tokio::test]
+async fn a_workload_of_two_tenants_comes_back_though_the_one_that_brought_it_down_was_deleted() {
+    let Some(stage) = Stage::set("shared-deleted", Script::default()).await else { return };
+    let ns = &stage.ns;
+    ns.apply(deployment("web", 3)).await;
+    ns.apply(tenant("acme", false, &["web"])).await;
+    wait_saved(&stage, "acme", json!([["web", 3]])).await;
+    scaled(&stage, "web", 0).await;
+    ns.apply(tenant("contoso", false, &["web"])).await;
+    wait_saved(&stage, "contoso", json!([["web", 3]])).await;
+    ns.delete::<Tenant>("acme").await;
+    ns.apply(tenant("contoso", true, &["web"])).await;
+    scaled(&stage, "web", 3).await;
+    wait_saved(&stage, "contoso", json!([])).await;
+}
+
+#[tokio::test]
 async fn who_scales_up_while_the_portal_is_off_is_fought_and_named() {
     let Some(stage) = Stage::set("contested", Script::default()).await else { return };
     let ns = &stage.ns;

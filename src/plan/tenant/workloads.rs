@@ -45,14 +45,15 @@ pub(super) fn scale(
     for workload in listed.chain(forgotten) {
         let seen = seen.workloads.get(workload).unwrap_or(&nothing);
         let saved = saved.iter().find(|(w, _)| w == workload).map(|(_, s)| s.clone());
-        let down = !tenant.spec.portal_active && !seen.needed_by_others && tenant.spec.workloads.contains(workload);
+        let listed = tenant.spec.workloads.contains(workload);
+        let down = !tenant.spec.portal_active && !seen.needed_by_others && listed;
         let name = format!("{} {:?}", workload.kind, workload.name);
         if let Some(trouble) = &seen.trouble {
             troubles.push((Reason::ScaleFailed, format!("{name}: {trouble}")));
         }
         let Some(replicas) = seen.replicas else {
             let message = format!("{name} does not exist, or its kind is not one that the operator may watch.");
-            if seen.trouble.is_none() && tenant.spec.workloads.contains(workload) {
+            if seen.trouble.is_none() && listed {
                 troubles.push((Reason::WorkloadNotFound, message));
             }
             result.extend(saved);
@@ -61,17 +62,11 @@ pub(super) fn scale(
         let order = |replicas| Effect::Scale { workload: workload.clone(), replicas };
         match (down, saved) {
             (true, None) if replicas > 0 => {
-                result.push(SavedWorkload {
-                    api_version: workload.api_version.clone(),
-                    kind: workload.kind.clone(),
-                    name: workload.name.clone(),
-                    replicas,
-                    contested: 0,
-                    contested_by: None,
-                    scaled_time: Some(Time(now)),
-                });
+                result.push(saved_now(workload, replicas, now));
                 effects.push(order(0));
             }
+            // Down by another tenant, which may be deleted: then its count has to be known here.
+            (true, None) => result.extend(seen.saved_by_others.map(|theirs| saved_now(workload, theirs, now))),
             (true, Some(mut saved)) => {
                 let by = seen.scaled_by.as_deref().unwrap_or("something else");
                 let due = truce_ends(&saved).filter(|due| *due > now);
@@ -94,7 +89,8 @@ pub(super) fn scale(
                 }
                 result.push(saved);
             }
-            (true, None) => {}
+            // Off the list, and another tenant keeps it down: it is for that one to bring it back.
+            (false, Some(_)) if !listed && seen.saved_by_others.is_some() => {}
             (false, Some(saved)) if replicas == 0 && saved.replicas > 0 => {
                 effects.push(order(saved.replicas));
                 result.push(saved);
@@ -103,6 +99,18 @@ pub(super) fn scale(
         }
     }
     (result, troubles)
+}
+
+fn saved_now(workload: &WorkloadRef, replicas: i32, now: Timestamp) -> SavedWorkload {
+    SavedWorkload {
+        api_version: workload.api_version.clone(),
+        kind: workload.kind.clone(),
+        name: workload.name.clone(),
+        replicas,
+        contested: 0,
+        contested_by: None,
+        scaled_time: Some(Time(now)),
+    }
 }
 
 /// The end of the pause after the last scaling.
@@ -126,6 +134,12 @@ fn saved_before(tenant: &Tenant, before: Option<&PortalSwitch>) -> Vec<(Workload
     let saved: Vec<SavedWorkload> = serde_json::from_str(text).unwrap_or_default();
     let saved = saved.into_iter().map(|saved| (reference(&saved), saved));
     saved.filter(|(workload, _)| tenant.spec.workloads.contains(workload)).collect()
+}
+
+/// The count that a tenant has saved of a workload.
+pub fn saved_count(tenant: &Tenant, workload: &WorkloadRef) -> Option<i32> {
+    let before = tenant.status.as_ref().and_then(|s| s.portal.as_ref());
+    saved_before(tenant, before).into_iter().find(|(saved, _)| saved == workload).map(|(_, saved)| saved.replicas)
 }
 
 /// The workload that a saved count is about.

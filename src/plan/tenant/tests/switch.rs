@@ -146,6 +146,26 @@ fn a_workload_that_another_active_tenant_needs_stays_up() {
 }
 
 #[test]
+fn the_count_of_a_workload_that_another_tenant_brought_down_is_saved_here_too() {
+    let mut story = with_workloads(&[("web", 3), ("shared", 0)]);
+    story.switch(false);
+    story.settle();
+    assert_eq!(story.saved(), [("web".into(), 3)], "what was at 0 of itself stays there");
+    story.workload("shared").saved_by_others = Some(2);
+    story.settle();
+    assert_eq!(story.saved(), [("web".into(), 3), ("shared".into(), 2)]);
+    let mut off_the_list = story.clone();
+    off_the_list.set(json!({"workloads": [workload("web")]}));
+    off_the_list.settle();
+    assert_eq!(off_the_list.replicas("shared"), Some(0), "the other one keeps it down, and brings it back");
+    assert_eq!(off_the_list.saved(), [("web".into(), 3)]);
+    story.workload("shared").saved_by_others = None; // The other one is deleted.
+    story.switch(true);
+    story.settle();
+    assert_eq!((story.replicas("shared"), story.saved()), (Some(2), Vec::new()));
+}
+
+#[test]
 fn a_workload_that_is_taken_off_the_list_comes_back_up() {
     let mut story = with_workloads(&[("web", 3), ("worker", 2)]);
     story.switch(false);
