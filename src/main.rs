@@ -21,6 +21,7 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Crds { dir: Some(dir) } => {
+            std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
             for (name, yaml) in api::crd_files()? {
                 let path = dir.join(name);
                 std::fs::write(&path, yaml).with_context(|| format!("cannot write {}", path.display()))?;

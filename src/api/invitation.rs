@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::Condition;
 use super::duration::HumanDuration;
 use super::text::{EMAIL, Grant, LOCALE, LocalRef, ONE_LINE, ROLE, SEVERAL_LINES, TIME};
+use super::time::{rounded_down, rounded_up};
 
 /// What is asked for: one address, one tenant, and what the account gets on acceptance.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,7 +99,7 @@ pub struct InvitationSpec {
     pub expires_after: Option<HumanDuration>,
     /// Nothing is sent or accepted after this time, whatever `expiresAfter` says. A cluster rebuilt from Git does not
     /// mail old invitations that carry it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "rounded_down", skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = TIME))]
     pub not_after: Option<Time>,
     /// How the link reaches the person: `Email`, or `Link` (into a Secret named `<invitation>.link`, no mail).
@@ -107,7 +108,7 @@ pub struct InvitationSpec {
     pub delivery: Option<Delivery>,
     /// "A mail must have gone out at or after this time": a schedule for the first mail, and the way to send again.
     /// Safe in Git: once a mail went out at or after it, it asks for nothing more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "rounded_up", skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = TIME))]
     pub send_at: Option<Time>,
     /// Ends the invitation: its link can no longer be used. Taking it back alone does not revive the link; a later

@@ -8,6 +8,7 @@ mod portal;
 mod portal_user;
 mod tenant;
 pub mod text;
+pub mod time;
 
 pub use group::*;
 pub use invitation::*;

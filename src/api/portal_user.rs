@@ -9,6 +9,7 @@ use super::condition::Condition;
 use super::duration::HumanDuration;
 use super::invitation::Delivery;
 use super::text::{EMAIL, Grant, LOCALE, LocalRef, ONE_LINE, ROLE, SEVERAL_LINES, TIME};
+use super::time::rounded_up;
 
 /// Who the person is, and what they may do in the tenant's portal.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,7 +120,7 @@ pub struct UserInvitation {
     #[schemars(length(max = 2000), regex(pattern = SEVERAL_LINES))]
     pub message: Option<String>,
     /// "A mail must have gone out at or after this time": schedules the first mail, and sends again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "rounded_up", skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = TIME))]
     pub send_at: Option<Time>,
     /// How the link reaches the person.
