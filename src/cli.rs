@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use crate::api::duration::HumanDuration;
 
@@ -81,6 +82,11 @@ pub struct Run {
     /// Address of the page and its JSON API. Port 0 lets the system choose; the log line `listening` tells.
     #[arg(long, env = "PORTAL_OPERATOR_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+
+    /// Network of proxies whose X-Forwarded-For is believed, such as 10.0.0.0/8; repeatable. Who asks too often is told
+    /// apart by it; without it all who come by one proxy count as one.
+    #[arg(long = "trusted-proxy", env = "PORTAL_OPERATOR_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpNet>,
 
     /// Address of /healthz, /readyz and /metrics.
     #[arg(long, env = "PORTAL_OPERATOR_METRICS_LISTEN", default_value = "0.0.0.0:9090")]

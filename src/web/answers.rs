@@ -8,6 +8,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
+use ipnet::IpNet;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api as KubeApi, DeleteParams, PostParams, Preconditions};
 use kube::{Resource, ResourceExt};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::guard::{self, Limiter};
+use super::peer;
 use super::problem::{self, Problem};
 use crate::api::{AccountRef, AccountState, Invitation, Portal, PortalUser, Tenant};
 use crate::plan::address::Address;
@@ -40,19 +42,21 @@ pub(super) struct Api(Arc<Inner>);
 
 struct Inner {
     ctx: Shared,
+    proxies: Vec<IpNet>,
     limiter: Limiter,
     lookups: Semaphore,
 }
 
 impl Api {
-    pub(super) fn new(ctx: Shared) -> Self {
-        Api(Arc::new(Inner { ctx, limiter: Limiter::default(), lookups: Semaphore::new(LOOKUPS) }))
+    pub(super) fn new(ctx: Shared, proxies: Vec<IpNet>) -> Self {
+        Api(Arc::new(Inner { ctx, proxies, limiter: Limiter::default(), lookups: Semaphore::new(LOOKUPS) }))
     }
 
     /// The claim of a genuine token. A forged one dies here, before anything is looked up.
     async fn claim(&self, peer: SocketAddr, headers: &HeaderMap, body: Body) -> Result<Claim, Problem> {
         let ctx = &self.0.ctx;
-        if !self.0.limiter.admits(peer.ip(), ctx.clock.now().as_second()) {
+        let client = peer::client(peer.ip(), headers, &self.0.proxies);
+        if !self.0.limiter.admits(client, ctx.clock.now().as_second()) {
             return Err(problem::TOO_MANY);
         }
         let token = guard::token(headers, body, &ctx.public_url).await?;

@@ -20,8 +20,8 @@ const LARGEST_BODY: usize = 4 * 1024;
 /// Who sends so little for so long holds a connection on purpose; there are only so many of them.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Requests that one address prefix may make within a second. Behind a proxy all share one: a crowd of people who open
-/// their mails at once must pass, a program that guesses gains nothing from more (256-bit MACs).
+/// Requests that one address prefix may make within a second. Behind a proxy that is not trusted all share one: a crowd of
+/// people who open their mails at once must pass, a program that guesses gains nothing from more (256-bit MACs).
 const PER_SECOND: u32 = 200;
 
 /// Headers of every answer: no cache, no referrer, no frames, nothing from elsewhere, no scripts but the page's own.

@@ -4,17 +4,19 @@ mod answers;
 mod guard;
 mod health;
 mod page;
+mod peer;
 mod problem;
 mod serve;
 
 use axum::Router;
 use axum::routing::{get, post};
+use ipnet::IpNet;
 
 use crate::shell::Shared;
 pub use serve::serve;
 
-/// The page and its JSON API.
-pub fn public(ctx: Shared) -> Router {
+/// The page and its JSON API. Whoever asks by way of these proxies is told apart by what they say.
+pub fn public(ctx: Shared, proxies: Vec<IpNet>) -> Router {
     Router::new()
         .route("/invitation", get(page::html))
         .route("/invitation/page.js", get(page::script))
@@ -24,7 +26,7 @@ pub fn public(ctx: Shared) -> Router {
         .route("/api/v1/invitations/decline", post(answers::decline))
         .fallback(problem::nowhere)
         .layer(axum::middleware::from_fn(guard::headers))
-        .with_state(answers::Api::new(ctx))
+        .with_state(answers::Api::new(ctx, proxies))
 }
 
 /// Health and metrics.

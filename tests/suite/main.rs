@@ -11,6 +11,7 @@ mod crowd;
 mod debris;
 mod duplicates;
 mod examples;
+mod flood;
 mod harness;
 mod install;
 mod leadership;
