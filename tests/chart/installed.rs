@@ -20,7 +20,7 @@ use crate::support::cluster::{Manifest, Namespace};
 use crate::support::secrets::{RELAY_PASSWORD, RELAY_USER};
 use crate::support::smtp::{Script, ScriptedRelay, TlsMaterial};
 use crate::support::{PATIENCE, repository, say_loudly, until};
-use crate::tools::{CHART, VALUES, helm, of_kind, path, scratch, values};
+use crate::tools::{CHART, VALUES, helm, helm3, of_kind, path, scratch, values};
 use crate::{pod, story};
 
 /// A release for all namespaces would look after the objects of every test beside it.
@@ -263,6 +263,28 @@ async fn an_upgrade_brings_new_crds_and_an_uninstallation_takes_none_away() {
     assert_eq!(roles.items.iter().map(ResourceExt::name_any).filter(here).collect::<Vec<_>>(), [""; 0]);
     let bindings = Api::<ClusterRoleBinding>::all(client).list(&Default::default()).await.expect("a list");
     assert_eq!(bindings.items.iter().map(ResourceExt::name_any).filter(here).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// Helm 3 applies from the client's side, by a merge of three versions.
+#[tokio::test]
+async fn the_oldest_helm_installs_upgrades_and_uninstalls_too() {
+    let _beside = ALONE.read().await;
+    let Some(ns) = Namespace::new("chart-helm3").await else { return };
+    let (chart, served) = (path(CHART), format!("--set=namespaces={{{}}}", ns.name()));
+    let apply = |verb: &str, more: &str| {
+        let named = [verb, "third", &chart, "--namespace", ns.name(), &served];
+        helm3(&[&named, &MAIL[..], &[more]].concat()).unwrap_or_else(|error| panic!("{verb}: {error}"))
+    };
+    apply("install", "--set=replicas=2");
+    let deployment: Deployment = ns.get("third-portal-operator").await;
+    assert_eq!(deployment.spec.and_then(|spec| spec.replicas), Some(2));
+    apply("upgrade", "--set=trustedProxies={10.0.0.0/8}");
+    let deployment: Deployment = ns.get("third-portal-operator").await;
+    assert!(json!(deployment.spec).to_string().contains("--trusted-proxy=10.0.0.0/8"));
+    helm3(&["uninstall", "third", "--namespace", ns.name()]).expect("uninstalled");
+    let ours = ListParams::default().labels("app.kubernetes.io/instance=third");
+    let left = Api::<Deployment>::namespaced(ns.client(), ns.name()).list(&ours).await.expect("a list");
+    assert_eq!(left.items, []);
 }
 
 /// A set of values in which every namespace is this one.

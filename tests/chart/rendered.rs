@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::cluster::{Manifest, connect};
 use crate::support::repository;
-use crate::tools::{CHART, VALUES, of_kind, rendered, run, scratch, tool, values};
+use crate::tools::{CHART, VALUES, helm, helm3, of_kind, path, rendered, run, scratch, tool, values};
 
 const PUBLIC: &str = "--set=publicURL=https://invite.example.com";
 
@@ -27,6 +27,20 @@ fn the_crds_of_the_chart_are_those_that_were_generated_and_are_kept() {
     }
     let without = rendered(&[PUBLIC, "--set=crds.install=false"]);
     assert_eq!(of_kind(&without, "CustomResourceDefinition"), [] as [&Value; 0]);
+}
+
+#[test]
+fn the_oldest_helm_makes_the_same_objects() {
+    for name in VALUES {
+        let (chart, values) = (path(CHART), values(name));
+        let arguments = ["template", "portal", &chart, "--values", &values, "--kube-version=1.37"];
+        let objects = |helm: fn(&[&str]) -> Result<String, String>| {
+            let mut objects = helm(&arguments).unwrap_or_else(|e| panic!("{name}: {e}")).as_str().documents();
+            objects.sort_by_key(|object| format!("{} {}", object["kind"], object["metadata"]["name"]));
+            objects
+        };
+        assert_eq!(objects(helm3), objects(helm), "{name}");
+    }
 }
 
 #[test]

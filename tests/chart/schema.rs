@@ -6,15 +6,17 @@ use serde_json::Value;
 
 use crate::support::cluster::Manifest;
 use crate::support::repository;
-use crate::tools::{CHART, VALUES, helm, path, values};
+use crate::tools::{CHART, VALUES, helm, helm3, path, values};
 
 #[test]
 fn helm_lints_the_chart_with_all_sets_of_values() {
     let chart = path(CHART);
-    helm(&["lint", "--strict", &chart]).expect("the values of the chart itself");
-    for name in VALUES {
-        helm(&["lint", "--strict", &chart, "--values", &values(name)])
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    for helm in [helm, helm3] {
+        helm(&["lint", "--strict", &chart]).expect("the values of the chart itself");
+        for name in VALUES {
+            helm(&["lint", "--strict", &chart, "--values", &values(name)])
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
     }
 }
 

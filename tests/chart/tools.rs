@@ -36,14 +36,16 @@ pub fn scratch() -> PathBuf {
     FOLDER.get_or_init(make).clone()
 }
 
-/// A command that runs helm, kubeconform, glua or kstatus. Built from Go modules where it is not yet.
+/// A command that runs helm, helm3, kubeconform, glua or kstatus. Built from Go modules where it is not yet.
 pub fn tool(name: &'static str) -> Command {
     static HELM: OnceLock<PathBuf> = OnceLock::new();
+    static HELM_3: OnceLock<PathBuf> = OnceLock::new();
     static KUBECONFORM: OnceLock<PathBuf> = OnceLock::new();
     static GLUA: OnceLock<PathBuf> = OnceLock::new();
     static KSTATUS: OnceLock<PathBuf> = OnceLock::new();
     let known = match name {
         "helm" => &HELM,
+        "helm3" => &HELM_3,
         "kubeconform" => &KUBECONFORM,
         "kstatus" => &KSTATUS,
         _ => &GLUA,
@@ -73,6 +75,11 @@ pub fn run(command: &mut Command) -> Result<String, String> {
 /// What helm says.
 pub fn helm(arguments: &[&str]) -> Result<String, String> {
     run(tool("helm").args(arguments))
+}
+
+/// What the oldest Helm says that the chart is for.
+pub fn helm3(arguments: &[&str]) -> Result<String, String> {
+    run(tool("helm3").args(arguments))
 }
 
 /// The objects that the chart makes of arguments such as `--set` and `--values`, without a cluster.
