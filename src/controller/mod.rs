@@ -56,11 +56,17 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
     let mut place = None;
     let mut pause = FIRST_PAUSE;
     let mut steps = 0;
+    let mut is_up_to_date = false;
     while steps < STEPS {
         let now = ctx.clock.now(); // the only clock read of this step
         let decision = decide(ctx, key, &*object, &facts, &mut place, now);
         let Decision { plan, claim, waits, moved } = decision;
         moved.iter().for_each(|concern| push(ctx, concern));
+        if claim.is_some() && !is_up_to_date {
+            bring_up_to_date(ctx, key, &object.tenant()).await?;
+            is_up_to_date = true;
+            continue;
+        }
         ctx.alarm.set(key, Slot::Wake, plan.wake);
         if waits && facts.is_empty() && !object.was_looked_at() {
             return Ok(()); // It waits as a name: nothing is written, its clock has not started.
@@ -170,6 +176,24 @@ fn decide<'a, K: Kind>(
     }
     let claim = ctx.world.claim(&mut tables, key);
     Decision { plan, claim: Some(claim), waits: false, moved }
+}
+
+/// Reads live what a delivery rests on, the tenant and its portal: kinds are watched apart, and news of an invitation may
+/// come before news of a switch that was turned off ahead of it.
+async fn bring_up_to_date(ctx: &Shared, key: &Key, tenant: &str) -> Result<(), Error> {
+    let tenant = Key::new(KindId::Tenant, &key.namespace, tenant);
+    let portal = ctx.world.get::<Tenant>(&tenant).and_then(|t| t.spec.portal_ref.clone());
+    let portal = portal.map(|portal| Key::new(KindId::Portal, &key.namespace, &portal.name));
+    tokio::try_join!(refresh::<Tenant>(ctx, Some(&tenant)), refresh::<Portal>(ctx, portal.as_ref())).map(drop)
+}
+
+/// Reads a known object live, and takes it for known.
+async fn refresh<K: Concerning>(ctx: &Shared, key: Option<&Key>) -> Result<(), Error> {
+    let Some((key, known)) = key.and_then(|key| Some((key, ctx.world.get::<K>(key)?))) else { return Ok(()) };
+    let gone = || Error::other("deliver", format!("{key:?} is gone, and the watch has not told yet"));
+    let stored = status::fresh(ctx, &*known).await?.ok_or_else(gone)?;
+    absorb(ctx, stored);
+    Ok(())
 }
 
 /// Takes the answer to an own write for known, and tells those whom it concerns.

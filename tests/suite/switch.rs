@@ -313,3 +313,27 @@ async fn everybody_loses_access_within_moments_of_the_switch() {
     // A second on a quiet machine. One write after another on a busy one must not take much longer.
     assert!(off < Duration::from_secs(4), "{off:?}");
 }
+
+#[tokio::test]
+async fn who_is_invited_right_after_the_switch_went_off_is_not_mailed() {
+    const TENANTS: usize = 100;
+    let Some(stage) = Stage::set("right-after", Script::default()).await else { return };
+    let ns = &stage.ns;
+    for n in 0..TENANTS {
+        ns.apply(tenant(&format!("tenant-{n}"), true, &[])).await;
+    }
+    for n in 0..TENANTS {
+        ns.wait_condition::<Tenant>(&format!("tenant-{n}"), "Ready", "True", "Active").await;
+    }
+    // The two are watched apart: news of the invitation may come first.
+    for n in 0..TENANTS {
+        let tenant = format!("tenant-{n}");
+        ns.merge::<Tenant>(&tenant, json!({"spec": {"portalActive": false}})).await;
+        let fields = json!({"tenantRef": {"name": tenant}});
+        ns.apply(invitation(&format!("late-{n}"), &format!("late-{n}@acme.example"), fields)).await;
+    }
+    for n in 0..TENANTS {
+        ns.wait_condition::<Invitation>(&format!("late-{n}"), "Ready", "True", "PortalInactive").await;
+    }
+    assert_eq!(stage.mail_count(), 0);
+}
