@@ -39,6 +39,7 @@ pub fn mime(delivery: &Delivery, link: &str) -> Result<Mime, Error> {
         .subject(header_safe(&words.subject))
         .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
         .message_id(Some(format!("<{}>", delivery.message_id)))
+        .raw_header(automatic("Content-Language", &words.language))
         .raw_header(automatic("Auto-Submitted", "auto-generated"))
         .raw_header(automatic("X-Auto-Response-Suppress", "All"));
     if let Some(reply_to) = &delivery.reply_to {

@@ -14,6 +14,7 @@ mod examples;
 mod harness;
 mod install;
 mod leadership;
+mod letters;
 mod life;
 mod metrics;
 mod orders;
