@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+pub use activation::mail;
 pub use workloads::{OURSELVES, known_workloads, reference};
 
 use super::group;

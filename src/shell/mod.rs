@@ -17,6 +17,7 @@ pub mod mail_url;
 pub mod mailer;
 pub mod metrics;
 pub mod observe;
+pub mod preview;
 pub mod queue;
 pub mod relay;
 pub mod relays;

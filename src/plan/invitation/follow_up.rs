@@ -139,6 +139,32 @@ fn reader(seen: &Seen) -> Option<(&Reader, Address)> {
     Some((reader, Address::parse(&reader.email)?))
 }
 
+/// A mail of this purpose as its recorded attempt has it, else as it would go out now: for a look at it. None: there is
+/// nobody to send it to.
+pub fn mail(invitation: &Invitation, seen: &Seen, purpose: Purpose, now: Timestamp) -> Option<Delivery> {
+    let uid = invitation.uid().unwrap_or_default();
+    let mut status = invitation.status.clone().unwrap_or_default();
+    let recorded = match purpose {
+        Purpose::Invitation => status.attempt.clone(),
+        _ => record(&mut status, purpose).and_then(|record| record.attempt.clone()),
+    };
+    let fresh = Fresh { purpose, ..super::fresh(&invitation.spec, seen, &uid, now) };
+    let begun = || match dispatch::next(None, status.serial.unwrap_or(1), &fresh, &seen.settings.me, now) {
+        Next::Deliver(attempt) => Some(attempt),
+        Next::Wait(_) | Next::Rest => None,
+    };
+    let attempt = recorded.or_else(begun)?;
+    match purpose {
+        Purpose::Invitation => delivery(invitation, seen, &attempt),
+        Purpose::Reminder => reminding(invitation, seen, &attempt),
+        Purpose::Accepted | Purpose::Expired => {
+            status.expiration_time = status.expiration_time.or_else(|| attempt.expiration_time.clone());
+            telling(invitation, seen, &status, purpose, &attempt)
+        }
+        Purpose::Activation => None,
+    }
+}
+
 /// The same link once more.
 fn reminding(invitation: &Invitation, seen: &Seen, attempt: &Attempt) -> Option<Delivery> {
     let first = delivery(invitation, seen, attempt)?;

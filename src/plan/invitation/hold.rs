@@ -47,7 +47,7 @@ pub(super) fn find(spec: &InvitationSpec, status: &InvitationStatus, seen: &Seen
 }
 
 /// What is in the way of a mail that is planned for later, as far as it can be told now.
-pub(super) fn until_scheduled(spec: &InvitationSpec, seen: &Seen) -> Option<Hold> {
+pub fn until_scheduled(spec: &InvitationSpec, seen: &Seen) -> Option<Hold> {
     unresolved(spec, seen).or_else(|| not_wanted_by_others(seen))
 }
 

@@ -26,7 +26,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 pub use account::account;
-pub use hold::{Hold, can_be_mailed};
+pub use follow_up::mail;
+pub use hold::{Hold, can_be_mailed, until_scheduled};
 pub use standing::{Answer, Standing, answer, is_open, needs_seat, standing};
 
 use super::access::{GroupRoles, Rights};
@@ -317,22 +318,27 @@ fn course(
     if seen.place != Place::Free && channel(spec, seen) == Channel::Relay {
         return Course::Waits;
     }
+    let fresh = fresh(spec, seen, uid, now);
+    match dispatch::next(status.attempt.as_ref(), serial, &fresh, &seen.settings.me, now) {
+        Next::Deliver(attempt) => Course::Deliver(attempt),
+        Next::Wait(at) => Course::Rest(Some(at)),
+        Next::Rest => Course::Rest(None),
+    }
+}
+
+/// What a try looks like that begins now.
+fn fresh<'a>(spec: &InvitationSpec, seen: &'a Seen, uid: &'a str, now: Timestamp) -> Fresh<'a> {
     let expires_after = spec.expires_after.as_ref().map(|d| d.length());
     let life = expires_after
         .or_else(|| seen.tenant.as_ref().and_then(|t| t.expires_after))
         .unwrap_or(seen.settings.default_expiry);
     let not_after = spec.not_after.as_ref().map(|t| t.0);
-    let fresh = Fresh {
+    Fresh {
         uid,
         purpose: Purpose::Invitation,
         mail_domain: seen.tenant.as_ref().map_or("", |t| t.post.domain.as_str()),
         key_id: seen.settings.signing_key.as_deref().unwrap_or_default(),
         expiration: earliest([now.checked_add(life).ok(), not_after]),
-    };
-    match dispatch::next(status.attempt.as_ref(), serial, &fresh, &seen.settings.me, now) {
-        Next::Deliver(attempt) => Course::Deliver(attempt),
-        Next::Wait(at) => Course::Rest(Some(at)),
-        Next::Rest => Course::Rest(None),
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::OnceLock;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, Value, filters};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, HtmlEscape, Template, UndefinedBehavior, Value, filters};
 
 /// Instructions that one template may take: a letter needs a few hundred.
 const FUEL: u64 = 20_000;
 
 /// The most that one part of a letter may have, in bytes. What is longer is cut by mail programs (Gmail: 102 kB).
 pub(super) const LONGEST: usize = 200_000;
+
+/// The name of the built-in page.
+const PAGE: &str = "letter.html";
 
 /// What a template is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +27,13 @@ pub(super) enum Form {
 
 /// An environment without functions, tests, includes or loops over anything but what is filled in; with the filters that a
 /// letter may need, none of which makes much of little.
-fn environment(form: Form) -> Environment<'static> {
+fn environment(form: Form) -> &'static Environment<'static> {
+    static MADE: OnceLock<[Environment<'static>; 2]> = OnceLock::new();
+    let [text, html] = MADE.get_or_init(|| [made(Form::Text), made(Form::Html)]);
+    if form == Form::Html { html } else { text }
+}
+
+fn made(form: Form) -> Environment<'static> {
     // A line that holds only a tag leaves nothing behind.
     let layout = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default();
     let mut environment = Environment::empty();
@@ -38,14 +48,25 @@ fn environment(form: Form) -> Environment<'static> {
     environment.add_filter("trim", filters::trim);
     environment.add_filter("length", filters::length);
     environment.add_filter("default", filters::default);
+    if form == Form::Html {
+        environment.add_template(PAGE, include_str!("letter.html")).expect("a test renders it");
+    }
     environment
 }
 
 /// Renders a template with these values.
 pub(super) fn render(source: &str, form: Form, values: &Value) -> Result<String, Error> {
-    let environment = environment(form);
+    written(&environment(form).template_from_str(source)?, values)
+}
+
+/// The page of a letter, with these values.
+pub(super) fn page(values: &Value) -> Result<String, Error> {
+    written(&environment(Form::Html).get_template(PAGE)?, values)
+}
+
+fn written(template: &Template<'_, '_>, values: &Value) -> Result<String, Error> {
     let mut text = Bounded(Vec::new());
-    environment.template_from_str(source)?.render_captured_to(values.clone(), &mut text)?;
+    template.render_captured_to(values.clone(), &mut text)?;
     String::from_utf8(text.0).map_err(|_| Error::new(ErrorKind::WriteFailure, "no text"))
 }
 

@@ -3,7 +3,7 @@
 
 use minijinja::{Error, Value, context};
 
-use super::engine::{Form, escaped, render};
+use super::engine::{self, Form, escaped, render};
 use super::words::{Language, Sentences};
 use super::{Composed, Letter, one_line};
 
@@ -161,5 +161,5 @@ fn page(
         action => &words.action,
         hint => &language.hint,
     };
-    render(include_str!("letter.html"), Form::Html, &values)
+    engine::page(&values)
 }

@@ -84,6 +84,21 @@ pub(super) fn lacks_something(tenant: &Tenant, seen: &Seen, status: &TenantStatu
     tenant.spec.activation_mail && !sent && contact_and_url(tenant, seen).is_none()
 }
 
+/// The mail of the first activation as its recorded attempt has it, else as it would go out now: for a look at it. None:
+/// there is nobody to send it to, or no address to tell.
+pub fn mail(tenant: &Tenant, seen: &Seen, now: Timestamp) -> Option<Delivery> {
+    let (contact, url) = contact_and_url(tenant, seen)?;
+    let recorded = tenant.status.as_ref().and_then(|s| s.activation.as_ref()?.attempt.clone());
+    let uid = tenant.uid().unwrap_or_default();
+    let domain = &seen.post.domain;
+    let fresh = Fresh { uid: &uid, purpose: Purpose::Activation, mail_domain: domain, key_id: "", expiration: None };
+    let begun = || match dispatch::next(None, 1, &fresh, &seen.settings.me, now) {
+        Next::Deliver(attempt) => Some(attempt),
+        Next::Wait(_) | Next::Rest => None,
+    };
+    activation_letter(tenant, seen, &recorded.or_else(begun)?, &contact, url)
+}
+
 fn activation_letter(
     tenant: &Tenant,
     seen: &Seen,
