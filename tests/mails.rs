@@ -1,6 +1,9 @@
 //! Ten thousand mails with hostile names, messages and addresses, judged by a second parser: Python's `email`. The mails are
 //! built by the way that goes to the relay; one Python process reads them all.
 
+#[path = "mails/golden.rs"]
+mod golden;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use own::{Fault, Texts, TextsSeen};
+pub use own::{Fault, Texts, TextsSeen, VARIABLES};
 use words::Language;
 
 /// What a letter is about.

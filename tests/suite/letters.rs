@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use crate::stagecraft::{in_tenant, member, sentence, verdict};
 use crate::story::{Stage, invitation, mails_to, seconds_from_now, while_nothing_happens};
 use crate::support::audit::Audit;
-use crate::support::cluster::Namespace;
+use crate::support::cluster::{Manifest, Namespace};
 use crate::support::mail::Mail;
 use crate::support::objects::status;
 use crate::support::smtp::Script;
-use crate::support::{PATIENCE, until};
+use crate::support::{PATIENCE, repository, test_dir, until};
 
 fn portal(spec: Value) -> Value {
     json!({"kind": "Portal", "metadata": {"name": "product"}, "spec": spec})
@@ -257,4 +257,35 @@ async fn a_domain_of_any_script_is_mailed_and_a_local_part_only_where_the_relay_
     );
     let parsed = Mail::parse(&mail.bytes);
     assert!(parsed.header("To").starts_with("jürgen@"), "{}", parsed.header("To"));
+}
+
+#[tokio::test]
+async fn the_commands_of_the_documentation_work() {
+    let Some(stage) = Stage::set("docs-mail", Script::default()).await else { return };
+    let text = std::fs::read_to_string(repository("docs/mail.md")).expect("a document");
+    let blocks = |kind: &str| -> Vec<String> {
+        let fence = format!("```{kind}\n");
+        text.split(fence.as_str()).skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+    };
+    for yaml in blocks("yaml") {
+        stage.ns.apply(yaml.as_str()).await;
+    }
+    // What a user's kubectl has: the namespace in its context.
+    let admin = std::fs::read_to_string(std::env::var("KUBECONFIG").expect("a control plane")).expect("a file");
+    let mut config = admin.as_str().documents().remove(0);
+    config["contexts"][0]["context"]["namespace"] = json!(stage.ns.name());
+    let file = test_dir().join(format!("{}.kubeconfig", stage.ns.name()));
+    std::fs::write(&file, config.to_string()).expect("a file");
+    stage.ns.wait("acme-portal", "its texts", |p: &Portal| verdict(p, "TextsReady") == "True/Ready").await;
+    let mut told = String::new();
+    let scripts = blocks("sh");
+    assert!(scripts.len() >= 2, "{scripts:?}");
+    for script in scripts {
+        let mut bash = std::process::Command::new("bash");
+        let ran = bash.args(["-euo", "pipefail", "-c", &script]).env("KUBECONFIG", &file).output().expect("bash");
+        assert!(ran.status.success(), "{script}: {}", String::from_utf8_lossy(&ran.stderr));
+        told += &String::from_utf8_lossy(&ran.stdout);
+    }
+    assert!(told.contains("The texts of the ConfigMap \"mail-texts\" are used."), "{told}");
+    stage.ns.wait("acme-portal", "its relay", |p: &Portal| verdict(p, "MailReady") == "True/Ready").await;
 }

@@ -13,19 +13,8 @@ use super::words::{self, Language};
 use super::{Composed, Letter, Occasion, layout, rules};
 
 /// What a template may take from outside.
-pub(super) const VARIABLES: [&str; 11] = [
-    "portal",
-    "tenant",
-    "given_name",
-    "inviter",
-    "invitee",
-    "message",
-    "message_lines",
-    "expiration",
-    "url",
-    "lang",
-    "loop",
-];
+pub const VARIABLES: [&str; 10] =
+    ["portal", "tenant", "given_name", "inviter", "invitee", "message", "message_lines", "expiration", "url", "lang"];
 
 /// The parts of a text, as keys end.
 const PARTS: [&str; 3] = ["subject", "txt", "html"];
@@ -230,7 +219,7 @@ impl Set {
             unknown.retain(|name| !known.contains(name.as_str()));
             unknown.sort();
             if let Some(name) = unknown.first() {
-                let what = format!("unknown variable {name}; there are {}", VARIABLES[..10].join(", "));
+                let what = format!("unknown variable {name}; there are {}", VARIABLES.join(", "));
                 return Err(Wrong { part, line: rules::line_of(source, name), what });
             }
         }

@@ -1,4 +1,4 @@
-//! All languages and all occasions. `REWRITE=1 cargo test --lib letter` writes `letters.golden` anew: read what changed.
+//! All languages and all occasions. How they read as a whole stands in tests/mails.
 
 mod own;
 
@@ -193,30 +193,4 @@ fn a_subject_is_one_line() {
 fn nothing_of_a_composed_letter_is_shown_by_debug() {
     let mail = letter(Occasion::Invitation).compose("https://secret.example/").expect("composed");
     assert_eq!(format!("{mail:?}"), "Composed(…)");
-}
-
-#[test]
-fn all_letters_read_as_they_did() {
-    let mut all = String::new();
-    for language in languages() {
-        for occasion in occasions() {
-            let whole = Letter {
-                tenant: "ACME Corporation".into(),
-                message: Some("See you on board!\nAda".into()),
-                ..in_language(occasion, language.tag)
-            };
-            let of_product = Letter { portal: Some("Rotor Portal".into()), ..whole.clone() };
-            for letter in [of_product, bare(whole)] {
-                let mail = letter.compose(LINK).expect("composed");
-                let title = format!("{} {}", language.tag, letter.occasion.as_str());
-                all += &format!("=== {title}\nSubject: {}\n\n{}\n", mail.subject, mail.text);
-            }
-        }
-    }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/plan/letter/letters.golden");
-    if std::env::var_os("REWRITE").is_some() {
-        std::fs::write(path, &all).expect("written");
-    }
-    let golden = std::fs::read_to_string(path).expect("letters.golden");
-    assert!(all == golden, "the words changed: REWRITE=1, and read the difference");
 }

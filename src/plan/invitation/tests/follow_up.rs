@@ -120,7 +120,8 @@ fn a_link_that_lives_no_longer_than_the_reminder_comes_before_its_end_has_none()
 
 #[test]
 fn nobody_is_reminded_while_something_forbids_it_and_then_they_are() {
-    let cases: [(&str, fn(&mut Story)); 7] = [
+    type Change = fn(&mut Story);
+    let cases: [(&str, Change); 7] = [
         ("portal off", |s| s.tenant().active = false),
         ("portal gone", |s| s.tenant().missing_portal = Some("p".into())),
         ("held", |s| s.tenant().post.held = Some("held".into())),
