@@ -9,6 +9,8 @@ use portal_operator::api::{GROUP, Group, Invitation, Portal, PortalUser, Tenant}
 use portal_operator::cli::Cli;
 use serde_json::Value;
 
+#[path = "docs/mail.rs"]
+mod mail;
 #[path = "docs/operations.rs"]
 mod operations;
 #[path = "docs/roles.rs"]
@@ -20,6 +22,7 @@ const DOCUMENTS: &[&str] = &[
     "SECURITY.md",
     "CHANGELOG.md",
     "docs/conditions.md",
+    "docs/mail.md",
     "docs/operations.md",
     "docs/roles.md",
 ];

@@ -9,6 +9,7 @@ use super::seats::Line;
 use super::table::{Change, Key, KindId, Name, Table, name_of};
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::Settings;
+use crate::plan::letter::TextsSeen;
 use crate::plan::portal::RelaySecret;
 
 /// Everything that plans look at, behind one lock. Nothing is awaited while it is held; a look takes microseconds.
@@ -34,6 +35,8 @@ pub struct Tables {
     pub catalogues: Catalogues,
     /// What is known of Secrets with portals' relays, by namespace and name.
     pub relays: HashMap<Name, RelaySecret>,
+    /// What is known of ConfigMaps with portals' texts, by namespace and name.
+    pub texts: HashMap<Name, TextsSeen>,
     /// Workloads that tenants list.
     pub workloads: HashMap<(String, WorkloadRef), Workload>,
     /// Objects that passed the schema and cannot be read: why.
@@ -75,6 +78,7 @@ impl World {
                 invitations: Table::default(),
                 catalogues: Catalogues::default(),
                 relays: HashMap::new(),
+                texts: HashMap::new(),
                 workloads: HashMap::new(),
                 unreadable: HashMap::new(),
                 claimed: HashSet::new(),

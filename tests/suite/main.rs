@@ -15,6 +15,7 @@ mod flood;
 mod harness;
 mod install;
 mod leadership;
+mod letters;
 mod life;
 mod metrics;
 mod orders;
