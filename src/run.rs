@@ -18,7 +18,7 @@ use crate::shell::mail_source::MailSource;
 use crate::shell::{self, Context, Shared, keyring};
 use crate::web;
 
-/// What is under way when a signal comes gets so long.
+/// Turns under way when a signal comes get so long.
 const DRAIN: Duration = Duration::from_secs(20);
 
 /// Runs the operator until SIGTERM or SIGINT.
@@ -34,13 +34,10 @@ pub async fn run(settings: Run) -> anyhow::Result<()> {
     }
     tracing::info!("ending: no new turns, what is under way may end");
     stop.send_replace(true);
-    match tokio::time::timeout(DRAIN, work).await {
-        Ok(ended) => ended,
-        Err(_) => bail!("what was under way did not end within {} s", DRAIN.as_secs()),
-    }
+    work.await
 }
 
-async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()> {
+async fn operate(run: Run, mut stopped: watch::Receiver<bool>) -> anyhow::Result<()> {
     let metrics = shell::metrics::Metrics::default();
     let client = client(metrics.traffic()).await?;
     let identity = identity(&run)?;
@@ -132,7 +129,8 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
             .await;
     };
     let mail = source.follow(ctx.clone(), print);
-    // The lease outlives the turns that end: given back earlier, the next leader would repeat their mails.
+    // The lease outlives the turns that end: given back earlier, the next leader would repeat their mails. It does not wait
+    // for people who are slow to read a page.
     let (give_back, lease_stop) = watch::channel(false);
     let vote = async move {
         match election {
@@ -142,14 +140,25 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
     };
     let background = tokio::spawn(async move { tokio::join!(keys, tell, mail) });
     let vote = tokio::spawn(vote);
-    let reconcile = tokio::spawn(controller::run(ctx.clone(), stopped.clone()));
-    tokio::join!(public, private);
-    // Both servers have ended: a signal came. Turns under way end, then the lease is given back.
-    reconcile.await.context("the controller panicked")?;
+    let serving = tokio::spawn(async move { tokio::join!(public, private) });
+    let mut reconcile = tokio::spawn(controller::run(ctx.clone(), stopped.clone()));
+    tokio::select! {
+        ended = &mut reconcile => return ended.context("the controller panicked"),
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+    match tokio::time::timeout(DRAIN, &mut reconcile).await {
+        Ok(ended) => ended.context("the controller panicked")?,
+        Err(_) => {
+            tracing::warn!(seconds = DRAIN.as_secs(), "what was under way is broken off; mails in doubt are repeated");
+            reconcile.abort();
+            let _ = reconcile.await; // It says that it was aborted.
+        }
+    }
     give_back.send_replace(true);
     if ctx.lead.is_elected() {
         vote.await.context("the election panicked")?;
     }
+    serving.await.context("the web server panicked")?;
     background.abort();
     tracing::info!("ended");
     Ok(())

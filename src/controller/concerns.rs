@@ -1,6 +1,8 @@
 //! The watch graph: whom a change of one object concerns. It sees both sides of a change, so that whoever looked at what
 //! is gone is told too.
 
+use std::sync::Arc;
+
 use kube::ResourceExt;
 
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
@@ -42,6 +44,19 @@ fn name_of<K: Kind>(change: &Change<K>) -> String {
     change.new.as_ref().or(change.old.as_ref()).map(|object| object.name_any()).unwrap_or_default()
 }
 
+/// Whether a seat may have become free, or somebody left the line for one without taking it.
+fn makes_room<K: Kind>(change: &Change<K>) -> bool {
+    let seat = |side: &Option<Arc<K>>| side.as_ref().and_then(|object| object.seat());
+    let waits = |side: &Option<Arc<K>>| {
+        side.as_ref().is_some_and(|object| object.marks().iter().any(|mark| matches!(mark, Mark::Waiting(..))))
+    };
+    let generation = |side: &Option<Arc<K>>| side.as_ref().and_then(|object| object.meta().generation);
+    let (before, after) = (seat(&change.old), seat(&change.new));
+    let left = before.is_some() && before != after;
+    let gave_up = waits(&change.old) && !waits(&change.new) && after.is_none();
+    left || gave_up || (change.old.is_some() && generation(&change.old) != generation(&change.new))
+}
+
 /// Collects concerns of one namespace.
 struct Circle<'a> {
     namespace: String,
@@ -81,17 +96,18 @@ impl<'a> Circle<'a> {
         self.marked(&self.tables.invitations, &mark, Pace::InLine);
     }
 
-    /// The counts of a tenant changed: the tenant, and those who wait for a seat.
+    /// The counts of a tenant changed.
     fn counts(&mut self, tenant: &str) {
         self.one(KindId::Tenant, tenant, Pace::Nudge);
-        let limited = self.tables.tenants.get(&self.namespace, tenant).is_some_and(|t| t.spec.user_limit.is_some());
-        if limited {
-            self.line(tenant);
-        }
     }
 
-    /// Those who wait for a seat.
+    /// Those who wait for a seat, where there is a limit: somebody made room. Who takes a seat, or comes last into the line,
+    /// concerns nobody in it: to wake all of them then would cost the square of a crowd.
     fn line(&mut self, tenant: &str) {
+        let limited = self.tables.tenants.get(&self.namespace, tenant).is_some_and(|t| t.spec.user_limit.is_some());
+        if !limited {
+            return;
+        }
         let mark = Mark::Waiting(self.namespace.clone(), tenant.to_owned());
         self.marked(&self.tables.invitations, &mark, Pace::Nudge);
     }
@@ -197,6 +213,9 @@ impl Concerning for PortalUser {
         for user in [&change.old, &change.new].into_iter().flatten() {
             let tenant = &user.spec.tenant_ref.name;
             circle.counts(tenant);
+            if makes_room(change) {
+                circle.line(tenant);
+            }
             circle.address(tenant, &user.spec.email);
             circle.holders(tenant);
             for group in &user.spec.groups {
@@ -256,6 +275,9 @@ impl Concerning for Invitation {
         for invitation in [&change.old, &change.new].into_iter().flatten() {
             let tenant = &invitation.spec.tenant_ref.name;
             circle.counts(tenant);
+            if makes_room(change) {
+                circle.line(tenant);
+            }
             circle.address(tenant, &invitation.spec.email);
             let account = invitation.status.as_ref().and_then(|s| s.user_ref.as_ref());
             let parent = invitation.name_any().strip_suffix(".invite").map(str::to_owned);

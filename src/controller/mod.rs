@@ -59,7 +59,7 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
     let mut is_up_to_date = false;
     while steps < STEPS {
         let now = ctx.clock.now(); // the only clock read of this step
-        let decision = decide(ctx, key, &*object, &facts, &mut place, now);
+        let decision = decide(ctx, key, &*object, &facts, &mut place, is_up_to_date, now);
         let Decision { plan, claim, waits, moved } = decision;
         moved.iter().for_each(|concern| push(ctx, concern));
         if plan.delivers() && !is_up_to_date {
@@ -81,6 +81,9 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
                 drop(claim);
                 // Who saw the claim may be held up by it no longer.
                 concern(ctx, &Change { old: None, new: Some(object.clone()) });
+                concerns::of_line(&key.namespace, &object.tenant(), &ctx.world.look())
+                    .iter()
+                    .for_each(|c| push(ctx, c));
                 if error.is_not_found() {
                     return Ok(());
                 }
@@ -151,6 +154,7 @@ fn decide<'a, K: Kind>(
     object: &K,
     facts: &Facts,
     place: &mut Option<Place>,
+    is_up_to_date: bool,
     now: Timestamp,
 ) -> Decision<'a, K::Status> {
     let mut tables = ctx.world.look();
@@ -174,7 +178,8 @@ fn decide<'a, K: Kind>(
             return Decision { plan: object.plan(&tables, view, facts, now), claim: None, waits, moved };
         }
     }
-    let claim = plan.invites().then(|| ctx.world.claim(&mut tables, key));
+    // Who only thinks of taking a seat keeps it from nobody.
+    let claim = (is_up_to_date && plan.invites()).then(|| ctx.world.claim(&mut tables, key));
     Decision { plan, claim, waits: false, moved }
 }
 
@@ -251,7 +256,7 @@ fn spread<K: Concerning>(ctx: &Shared, change: &Change<K>, itself: bool) {
 
 fn push(ctx: &Context, concern: &Concern) {
     if !ctx.lead.holds() {
-        return; // Who begins to lead looks at everything.
+        return; // With the next term everything is looked at.
     }
     let urgency = match concern.pace {
         Pace::Fast => Urgency::Fast,
@@ -469,7 +474,7 @@ fn watch_texts(ctx: &Shared) {
 async fn lead(ctx: Shared) {
     let mut changes = ctx.lead.changes();
     loop {
-        if *changes.borrow_and_update() {
+        if changes.borrow_and_update().is_some() {
             look_at_everything(&ctx);
         } else {
             ctx.queue.clear();

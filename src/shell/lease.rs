@@ -3,7 +3,7 @@
 //! Expiry is judged by the own monotonic clock since the last change that was seen, so that clocks that differ elect
 //! nobody twice.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -30,10 +30,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How the Lease is called in logs and at /readyz.
 pub const LEASE: &str = "the Lease";
 
+/// A time of leadership: a new number each time that it begins, also where the lease had lapsed only by the own clock and
+/// was renewed after all. None: this replica does not lead.
+pub type Term = Option<u64>;
+
 /// Whether this replica leads.
 #[derive(Clone, Debug)]
 pub struct Lead {
-    leading: watch::Receiver<bool>,
+    leading: watch::Receiver<Term>,
     /// Until when the lease holds by the own clock; None: no election, everybody acts.
     until: Option<Arc<Mutex<Instant>>>,
 }
@@ -41,19 +45,19 @@ pub struct Lead {
 impl Lead {
     /// Leads always: no election.
     pub fn always() -> Self {
-        let (_, leading) = watch::channel(true);
+        let (_, leading) = watch::channel(Some(0));
         Lead { leading, until: None }
     }
 
     /// Whether this replica may act right now. A process that was paused finds its lease over, whatever it believed
     /// before.
     pub fn holds(&self) -> bool {
-        *self.leading.borrow()
+        self.leading.borrow().is_some()
             && self.until.as_ref().is_none_or(|u| Instant::now() < *u.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells of changes.
-    pub fn changes(&self) -> watch::Receiver<bool> {
+    /// Tells of changes. Nobody acts between two terms: what came meanwhile has to be looked at when the next one begins.
+    pub fn changes(&self) -> watch::Receiver<Term> {
         self.leading.clone()
     }
 
@@ -69,8 +73,11 @@ pub struct Election {
     name: String,
     identity: String,
     clock: Clock,
-    leading: watch::Sender<bool>,
+    leading: watch::Sender<Term>,
+    terms: u64,
     until: Arc<Mutex<Instant>>,
+    /// The lease as this replica wrote it last: renewed by one call while nobody else touches it.
+    held: Option<Lease>,
     trouble: Trouble,
 }
 
@@ -84,7 +91,7 @@ impl Election {
         clock: Clock,
         troubles: &Troubles,
     ) -> (Self, Lead) {
-        let (leading, receiver) = watch::channel(false);
+        let (leading, receiver) = watch::channel(None);
         let until = Arc::new(Mutex::new(Instant::now()));
         let election = Election {
             api: Api::namespaced(client, namespace),
@@ -92,7 +99,9 @@ impl Election {
             identity: identity.to_owned(),
             clock,
             leading,
+            terms: 0,
             until: until.clone(),
+            held: None,
             trouble: Trouble::new(LEASE.to_owned(), "cannot be renewed or taken").shown_in(troubles),
         };
         (election, Lead { leading: receiver, until: Some(until) })
@@ -109,17 +118,21 @@ impl Election {
             match step {
                 Ok(true) => {
                     self.trouble.is_over();
-                    *self.until.lock().unwrap_or_else(PoisonError::into_inner) = begun + RENEW_WITHIN;
-                    self.tell(true);
+                    let last = std::mem::replace(&mut *self.until(), begun + RENEW_WITHIN);
+                    if Instant::now() >= last || self.leading.borrow().is_none() {
+                        self.terms += 1;
+                        self.tell(Some(self.terms));
+                    }
                 }
                 Ok(false) => {
                     self.trouble.is_over();
-                    self.tell(false);
+                    self.tell(None);
                 }
                 Err(error) => {
                     self.trouble.met(&error.to_string(), advice(&error));
-                    if Instant::now() >= *self.until.lock().unwrap_or_else(PoisonError::into_inner) {
-                        self.tell(false);
+                    let until = *self.until();
+                    if Instant::now() >= until {
+                        self.tell(None);
                     }
                 }
             }
@@ -128,28 +141,43 @@ impl Election {
                 _ = stop.wait_for(|stop| *stop) => break,
             }
         }
-        if *self.leading.borrow() {
-            self.tell(false);
+        if self.leading.borrow().is_some() {
+            self.tell(None);
             if let Err(error) = self.release().await {
                 tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
             }
         }
     }
 
-    fn tell(&self, leads: bool) {
-        if self.leading.send_if_modified(|leading| std::mem::replace(leading, leads) != leads) {
-            tracing::info!(leads, identity = self.identity, "leadership");
+    fn until(&self) -> MutexGuard<'_, Instant> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, term: Term) {
+        if self.leading.send_if_modified(|leading| std::mem::replace(leading, term) != term) {
+            tracing::info!(leads = term.is_some(), identity = self.identity, "leadership");
         }
     }
 
     /// Renews, takes, or watches the lease. True: this replica holds it.
-    async fn step(&self, seen: &mut Option<(Option<String>, Instant)>) -> Result<bool, Error> {
+    async fn step(&mut self, seen: &mut Option<(Option<String>, Instant)>) -> Result<bool, Error> {
+        if let Some(mut lease) = self.held.take() {
+            lease.spec = Some(self.spec(lease.spec.as_ref()));
+            match self.replace(&lease).await {
+                Err(error) if error.is_conflict() || error.is_not_found() => {} // Somebody touched it: look.
+                renewed => {
+                    self.held = Some(renewed?);
+                    return Ok(true);
+                }
+            }
+        }
         let Some(mut lease) = call("read the Lease", self.api.get_opt(&self.name)).await? else {
             let lease = Lease {
                 metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
                 spec: Some(self.spec(None)),
             };
-            return won(call("make the Lease", self.api.create(&PostParams::default(), &lease)).await);
+            let made = call("make the Lease", self.api.create(&PostParams::default(), &lease)).await;
+            return self.won(made);
         };
         let version = lease.resource_version();
         if seen.as_ref().is_none_or(|(last, _)| *last != version) {
@@ -161,7 +189,23 @@ impl Election {
             return Ok(false);
         }
         lease.spec = Some(self.spec(lease.spec.as_ref().filter(|_| holder == self.identity)));
-        won(call("renew the Lease", self.api.replace(&self.name, &PostParams::default(), &lease)).await)
+        let taken = self.replace(&lease).await;
+        self.won(taken)
+    }
+
+    async fn replace(&self, lease: &Lease) -> Result<Lease, Error> {
+        call("renew the Lease", self.api.replace(&self.name, &PostParams::default(), lease)).await
+    }
+
+    /// A conflict means that another one was faster.
+    fn won(&mut self, result: Result<Lease, Error>) -> Result<bool, Error> {
+        match result {
+            Err(error) if error.is_conflict() => Ok(false),
+            other => {
+                self.held = Some(other?);
+                Ok(true)
+            }
+        }
     }
 
     fn spec(&self, mine: Option<&LeaseSpec>) -> LeaseSpec {
@@ -193,13 +237,5 @@ fn advice(error: &Error) -> &'static str {
         Some(403) => "the operator may not: give its ServiceAccount get and update on it, and create on Leases",
         Some(404) => "its namespace does not exist: look at --lease-namespace",
         _ => trouble::WAIT,
-    }
-}
-
-/// A conflict means that another one was faster.
-fn won<T>(result: Result<T, Error>) -> Result<bool, Error> {
-    match result {
-        Err(error) if error.is_conflict() => Ok(false),
-        other => other.map(|_| true),
     }
 }

@@ -146,10 +146,14 @@ pub async fn scale(ctx: &Context, namespace: &str, workload: &WorkloadRef, repli
     let row = tables.workloads.entry((namespace.to_owned(), workload.clone())).or_default();
     match answer {
         Ok(scale) => {
-            row.replicas = Some(replicas);
-            row.version = row.version.max(version(&scale.metadata));
-            row.scaled_by = Some(OURSELVES.into());
             row.trouble = None;
+            let version = version(&scale.metadata);
+            // A late answer says nothing of what somebody did since, which the watch has told already.
+            if version >= row.version {
+                row.replicas = Some(replicas);
+                row.version = version;
+                row.scaled_by = Some(OURSELVES.into());
+            }
             Ok(())
         }
         Err(error) => {

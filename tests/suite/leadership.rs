@@ -9,14 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use portal_operator::api::Invitation;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::replicas::{attempt_of, candidate, leads, mails_by_address, wait_attempt_by, wait_leader};
-use crate::story::{ACME, invitation, mails_to, while_nothing_happens};
+use crate::story::{ACME, invitation, mails_to, seconds_from_now, while_nothing_happens};
 use crate::support::audit::{Audit, Request};
 use crate::support::cluster::Namespace;
 use crate::support::operator::Operator;
 use crate::support::smtp::{Script, ScriptedRelay, Step};
-use crate::support::{PATIENCE, http, until};
+use crate::support::{PATIENCE, http, now, until};
 
 /// As long as a lease lasts.
 const LEASE: Duration = Duration::from_secs(15);
@@ -198,4 +200,69 @@ async fn a_leader_that_is_asked_to_end_is_followed_within_a_second_each_time() {
         std::mem::swap(&mut pair.first, &mut pair.second);
     }
     pair.assert_each_mailed_once(CROWD).await;
+}
+
+#[tokio::test]
+async fn a_leader_that_sleeps_past_its_lease_and_renews_it_all_the_same_has_missed_nothing() {
+    const EACH: usize = 5;
+    let Some(ns) = Namespace::new("leader-asleep").await else { return };
+    let relay = ScriptedRelay::start(Script::default());
+    let only = candidate(&ns, &relay, "only").start().await;
+    ns.apply(ACME).await;
+    let apply = async |stem: &str, fields: serde_json::Value| {
+        for n in 0..EACH {
+            let name = format!("{stem}-{n}");
+            ns.apply(invitation(&name, &format!("{name}@acme.example"), fields.clone())).await;
+        }
+    };
+    let wait = async |stem: &str, state: &str| {
+        for n in 0..EACH {
+            ns.wait_state::<Invitation>(&format!("{stem}-{n}"), state).await;
+        }
+    };
+    apply("ending", json!({"notAfter": seconds_from_now(10)})).await;
+    apply("planned", json!({"sendAt": seconds_from_now(10)})).await;
+    wait("ending", "Sent").await;
+    // Nobody else wants the lease: it renews its own, later than it may act without.
+    only.sigstop();
+    apply("fresh", json!({})).await;
+    while_nothing_happens(Duration::from_secs(13)).await;
+    only.sigcont();
+    wait("fresh", "Sent").await;
+    wait("planned", "Sent").await;
+    wait("ending", "Expired").await;
+    let mails = mails_by_address(&relay);
+    assert!(mails.len() == 3 * EACH && mails.values().all(|count| *count == 1), "{mails:?}");
+}
+
+#[tokio::test]
+async fn a_leader_whose_relay_hangs_breaks_off_gives_its_lease_back_and_ends_well() {
+    let Some(pair) = Pair::new("leader-hanging").await else { return };
+    pair.relay.set(Script::default().silent_at(Step::Rcpt));
+    let asked = pair.relay.count("RCPT");
+    pair.invite(0..1).await;
+    until("a mail under way", PATIENCE, || async { pair.relay.count("RCPT") > asked }).await;
+    let since = Instant::now();
+    let (code, pause) = tokio::join!(pair.first.sigterm(), pair.second_leads(since));
+    assert_eq!(code, 0);
+    assert!(pause <= Duration::from_secs(22), "the next one led after {pause:?}: the lease was not given back");
+    pair.relay.set(Script::default());
+    pair.assert_each_mailed_once(1).await;
+}
+
+#[tokio::test]
+async fn a_visitor_who_never_finishes_a_request_delays_no_handover() {
+    let Some(pair) = Pair::new("leader-visited").await else { return };
+    let host = pair.first.page_url().trim_start_matches("http://").trim_end_matches('/');
+    let mut visitor = TcpStream::connect(host).await.expect("a connection");
+    visitor.write_all(b"POST /api/v1/invitations/accept HTTP/1.1\r\nho").await.expect("half a request");
+    let audit = Audit::from_now(&pair.ns);
+    let asked = now();
+    let (code, _) = tokio::join!(pair.first.sigterm(), pair.second_leads(Instant::now()));
+    assert_eq!(code, 0);
+    wait_leader(&pair.ns, "second").await;
+    let (released, _) = handed_over(&pair.ns, &audit).await;
+    let pause = released.duration_since(asked);
+    assert!(pause <= SignedDuration::from_secs(2), "the lease was given back after {pause:#}");
+    drop(visitor);
 }

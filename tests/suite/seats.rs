@@ -209,3 +209,27 @@ async fn only_allowed_domains_are_invited() {
     ns.wait_condition::<Invitation>("nobody", "Ready", "False", "DomainNotAllowed").await;
     assert_eq!(stage.mail_count(), 5);
 }
+
+#[tokio::test]
+async fn a_limit_with_seats_for_all_costs_no_more_turns_than_none() {
+    const CROWD: usize = 200;
+    let Some(ns) = Namespace::new("seats-for-all").await else { return };
+    let relay = ScriptedRelay::start(Script::default());
+    let operator = Operator::in_namespace(&ns).mail_url(relay.url()).arg("--hold-mail").start().await;
+    let mut turns = Vec::new();
+    for (tenant, limit) in [("unlimited", json!({})), ("limited", json!({"userLimit": 1_000}))] {
+        ns.apply(json!({"kind": "Tenant", "metadata": {"name": tenant}, "spec": limit})).await;
+        ns.wait_condition::<Tenant>(tenant, "Ready", "True", "Active").await;
+        let before = operator.metric("portal_operator_turns_total", &["Invitation"]).await;
+        for n in 0..CROWD {
+            let fields = json!({"tenantRef": {"name": tenant}});
+            ns.apply(invitation(&format!("{tenant}-{n}"), &format!("{n}@acme.example"), fields)).await;
+        }
+        for n in 0..CROWD {
+            ns.wait_condition::<Invitation>(&format!("{tenant}-{n}"), "Ready", "True", "Held").await;
+        }
+        while_nothing_happens(Duration::from_secs(2)).await; // Whoever is woken is woken within a second.
+        turns.push(operator.metric("portal_operator_turns_total", &["Invitation"]).await - before);
+    }
+    assert!(turns[0] >= 200.0 && turns[1] <= turns[0] * 1.5, "without limit and with one: {turns:?}");
+}

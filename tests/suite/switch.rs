@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 
 use crate::stagecraft::{acceptance, deployment, lasting, member, replicas, scale, sentence, verdict, with, worth};
 use crate::story::{Stage, invitation, while_nothing_happens};
-use crate::support::cluster::FIELD_MANAGER;
+use crate::support::cluster::{FIELD_MANAGER, Namespace};
 use crate::support::mail::Mail;
 use crate::support::objects::status;
-use crate::support::smtp::Script;
+use crate::support::operator::Operator;
+use crate::support::proxy::{Calls, FaultProxy, Then};
+use crate::support::smtp::{Script, ScriptedRelay};
 
 /// A tenant that these Deployments serve.
 fn tenant(name: &str, active: bool, deployments: &[&str]) -> Value {
@@ -336,4 +338,22 @@ async fn who_is_invited_right_after_the_switch_went_off_is_not_mailed() {
         ns.wait_condition::<Invitation>(&format!("late-{n}"), "Ready", "True", "PortalInactive").await;
     }
     assert_eq!(stage.mail_count(), 0);
+}
+
+#[tokio::test]
+async fn who_scales_up_before_the_operator_hears_of_its_own_scaling_is_seen() {
+    let Some(ns) = Namespace::new("late-scale").await else { return };
+    let (relay, proxy) = (ScriptedRelay::start(Script::default()), FaultProxy::start().await);
+    let launch = Operator::in_namespace(&ns).mail_url(relay.url()).kubeconfig(proxy.kubeconfig());
+    let _operator = launch.start().await;
+    ns.apply(deployment("web", 3)).await;
+    ns.apply(tenant("acme", true, &["web"])).await;
+    ns.wait_condition::<Tenant>("acme", "Ready", "True", "Active").await;
+    let to_zero = Calls::writes().that(|call| call.subresource == "scale").first(1);
+    proxy.after(to_zero, Then::Delay(Duration::from_secs(2)));
+    ns.apply(tenant("acme", false, &["web"])).await;
+    let is = |replicas: i32| move |d: &Deployment| d.spec.as_ref().and_then(|s| s.replicas) == Some(replicas);
+    ns.wait::<Deployment>("web", "down", is(0)).await;
+    scale(&ns, "web", 5, "somebody").await;
+    ns.wait::<Deployment>("web", "down again", is(0)).await;
 }
