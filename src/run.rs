@@ -116,7 +116,7 @@ async fn operate(run: Run, stopped: watch::Receiver<bool>) -> anyhow::Result<()>
         client,
     });
 
-    let public = web::serve(page, web::public(ctx.clone()), stopped.clone());
+    let public = web::serve(page, web::public(ctx.clone())?, stopped.clone());
     let private = web::serve(internal, web::internal(ctx.clone()), stopped.clone());
     let keys_ctx = ctx.clone();
     let keys = async move {
