@@ -94,6 +94,26 @@ async fn declining_asks_once_more() {
     .await;
 }
 
+#[tokio::test]
+async fn who_is_too_late_to_decline_sees_what_was_answered() {
+    let Some(stage) = set("page-two-tabs", |launch| launch).await else { return };
+    let link = stage.invite(grace("grace", json!({}))).await;
+    in_browser("en", async |browser| {
+        browser.open(&link).await;
+        browser.sees("open").await;
+        browser.press("decline").await;
+        browser.sees("declining").await;
+        // In another window, meanwhile.
+        let token = link.split_once('#').expect("a token").1;
+        assert_eq!(stage.operator.accept(token).await.0, 200);
+        browser.press("decline-finally").await;
+        browser.sees("accepted").await;
+        assert!(browser.says("continue").await.starts_with("Continue to 127.0.0.1"), "and the way on");
+        stage.ns.wait_state::<Invitation>("grace", "Accepted").await;
+    })
+    .await;
+}
+
 async fn key(browser: &Browser, key: Key) {
     let press = KeyActions::new("keyboard".into())
         .then(KeyAction::Down { value: key.into() })

@@ -54,9 +54,9 @@ async fn a_wrong_code_is_named_where_it_stands() {
         browser.sees("paste").await;
         for (text, said) in [
             ("", "Paste the link first."),
+            (&cut, "This is not a link to an invitation."),
             ("https://www.example.com/", "This is not a link to an invitation."),
             ("Ä ö ü", "This is not a link to an invitation."),
-            (&cut, "This is not a link to an invitation."),
         ] {
             paste(&browser, text).await;
             until(format!("{said} for {text}"), PATIENCE, || async {

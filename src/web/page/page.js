@@ -101,11 +101,11 @@ const PICTURES = {
 
 /** An end that only needs words: what happened, and whom to ask. */
 const end = (name, picture, tone = "ended") => ({ picture, tone, body: () => [p(`${name}-text`), contact()] });
-/** A trouble that passes. */
-const passing = (name, picture) => ({
+/** A trouble that passes, with or without somebody to ask. */
+const passing = (name, picture, whom) => ({
   picture,
   tone: "waiting",
-  body: () => [p(`${name}-text`, { delay: delay(known.wait) }), contact(), row(button("retry", () => again(), "first"))],
+  body: () => [p(`${name}-text`, { delay: delay(known.wait) }), whom?.(), row(button("retry", () => again(), "first"))],
 });
 
 const VIEWS = {
@@ -121,8 +121,7 @@ const VIEWS = {
       known.message && make("figure", {},
         make("figcaption", {}, words(known.invitedBy ? "message-by" : "message-alone", { inviter: known.invitedBy })),
         make("blockquote", { dir: "auto" }, known.message)),
-      facts(["company", known.tenant], ["invited-by", known.invitedBy], ["address", known.email],
-        ["answer-by", known.expirationTime && moment(known.expirationTime)]),
+      facts(["address", known.email], ["answer-by", known.expirationTime && moment(known.expirationTime)]),
       row(button("accept", () => answer("accept"), "first"), button("decline", () => show("declining"), "second")),
       p("open-hint", {}, { class: "hint" }),
     ],
@@ -151,7 +150,7 @@ const VIEWS = {
   withdrawn: end("withdrawn", "ended"),
   suspended: end("suspended", "person"),
   member: end("member", "person", "done"),
-  inactive: passing("inactive", "pause"),
+  inactive: passing("inactive", "pause", contact),
   offline: passing("offline", "wave"),
   busy: passing("busy", "clock"),
   unavailable: passing("unavailable", "clock"),
