@@ -9,8 +9,8 @@ use crate::support::objects::status;
 use crate::support::operator::{Launch, Operator};
 use crate::support::smtp::{Script, ScriptedRelay};
 
-/// Whoever reads a page that says more than it should would see these.
-pub const MESSAGE: &str = "Great to have you with us!\nYour <b>delivery notes</b> are there already: {tenant} & co.";
+/// A message of two lines.
+pub const MESSAGE: &str = "Great to have you with us!\nYour delivery notes are there already.";
 
 /// A customer as people write it, with somebody to ask. The Portal has a name of its own.
 fn portal(page: &str) -> Value {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portal_operator::api::{Invitation, Tenant, marks};
+use portal_operator::api::{Invitation, Portal, Tenant, marks};
 use serde_json::{Value, json};
 
 use crate::chromium::in_browser;
@@ -10,13 +10,19 @@ use crate::invited::{grace, set};
 use crate::story::{Stage, invitation, seconds_from_now};
 use crate::support::{PATIENCE, now, until};
 
+/// Whom the invitation of a view is for. The open one is what the README shows.
+fn address(view: &'static str) -> &'static str {
+    if view == "open" { "grace" } else { view }
+}
+
 /// A link in each state that the API knows, by the view that it leads to.
 async fn links(stage: &Stage) -> BTreeMap<&'static str, String> {
     let ns = &stage.ns;
     let mut links = BTreeMap::new();
     for view in ["open", "accepted", "declined", "expired", "revoked", "superseded", "withdrawn", "suspended", "member"]
     {
-        ns.apply(grace(view, json!({}))).await;
+        let email = format!("{}@globex.example", address(view));
+        ns.apply(grace(view, json!({"email": email}))).await;
     }
     ns.apply(invitation("inactive", "inactive@closed.example", json!({"tenantRef": {"name": "closed"}}))).await;
     for view in [
@@ -32,7 +38,7 @@ async fn links(stage: &Stage) -> BTreeMap<&'static str, String> {
         "inactive",
     ] {
         let sent = ns.wait_state::<Invitation>(view, "Sent").await;
-        links.insert(view, stage.link_of(view, 1).await);
+        links.insert(view, stage.link_of(address(view), 1).await);
         if view == "superseded" {
             let sent = sent.status.and_then(|status| status.sent_time).expect("a time").0;
             until("the next second", PATIENCE, || async { now() > sent }).await;
@@ -66,6 +72,8 @@ async fn links(stage: &Stage) -> BTreeMap<&'static str, String> {
 #[tokio::test]
 async fn every_state_has_words_of_its_own_and_is_fit_for_people() {
     let Some(stage) = set("page-states", |launch| launch).await else { return };
+    let onward = json!({"spec": {"signUpURL": "https://login.northwind.example/register"}});
+    stage.ns.merge::<Portal>("product", onward).await;
     let links = links(&stage).await;
     let mut headings = BTreeMap::new();
     in_browser("en", async |browser| {
