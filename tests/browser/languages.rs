@@ -88,6 +88,15 @@ async fn a_browser_that_speaks_none_of_ours_hears_the_invitations_language() {
         browser.press("accept").await;
         browser.sees("accepted").await;
         assert_eq!(browser.says("heading").await, "Invitation acceptée");
+        // What was typed before the choice is not lost by it.
+        browser.open(&stage.page()).await;
+        browser.sees("paste").await;
+        let input = browser.client.find(Locator::Id("code")).await.expect("the input");
+        input.send_keys("half of a").await.expect("keys");
+        let choice = browser.client.find(Locator::Id("language")).await.expect("a choice");
+        choice.select_by_value("de").await.expect("German");
+        until("German", PATIENCE, || async { browser.says("heading").await == "Ihre Einladung öffnen" }).await;
+        assert_eq!(browser.text("document.getElementById('code').value").await, "half of a");
     })
     .await;
 }

@@ -75,7 +75,7 @@ async fn every_state_has_words_of_its_own_and_is_fit_for_people() {
     let onward = json!({"spec": {"signUpURL": "https://login.northwind.example/register"}});
     stage.ns.merge::<Portal>("product", onward).await;
     let links = links(&stage).await;
-    let mut headings = BTreeMap::new();
+    let mut words = BTreeMap::new();
     in_browser("en", async |browser| {
         for (&view, link) in &links {
             browser.open(link).await;
@@ -100,7 +100,10 @@ async fn every_state_has_words_of_its_own_and_is_fit_for_people() {
             let personal = ["grace", "Grace", "delivery notes"].iter().any(|word| text.contains(word));
             assert_eq!(personal, view == "open", "{view}: {text}");
             browser.is_fit_for_people(view).await;
-            assert!(headings.insert(heading, view).is_none(), "{view} has the heading of another");
+            for words_of_its_own in [heading, browser.text("document.querySelector('#body p').innerText").await] {
+                let other = words.insert(words_of_its_own, view);
+                assert_eq!(other, None, "{view} says the same");
+            }
         }
         assert_eq!(browser.text("document.documentElement.lang").await, "en");
         let complaints: Vec<_> =

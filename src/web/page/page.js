@@ -342,7 +342,9 @@ byId("language").addEventListener("change", async (event) => {
   delete document.documentElement.dataset.byChance;
   await speak(event.target.value);
   event.target.value = document.documentElement.lang;
+  const pasted = byId("code")?.value;
   render();
+  if (pasted) byId("code").value = pasted;
 });
 byId("footer").hidden = false;
 
