@@ -129,7 +129,6 @@ pub struct Look {
 pub const DESK: Look = Look { dark: false, width: 1024, height: 760 };
 pub const NIGHT: Look = Look { dark: true, width: 1024, height: 760 };
 /// The narrowest that WCAG asks for (1.4.10).
-pub const PHONE: Look = Look { dark: false, width: 320, height: 640 };
 pub const PHONE_AT_NIGHT: Look = Look { dark: true, width: 320, height: 640 };
 
 /// Plays a story in a browser, which is closed however the story ends. `languages` as the browser's settings have them.
