@@ -141,7 +141,7 @@ async fn the_address_of_a_contact_is_a_link_to_a_mail() {
 async fn a_page_that_stays_open_says_so_when_its_time_is_over() {
     let Some(stage) = set("page-expiry", |launch| launch).await else { return };
     let link = stage.invite(grace("grace", json!({}))).await;
-    let soon = seconds_from_now(6).to_string();
+    let soon = seconds_from_now(10).to_string();
     stage.ns.merge::<Invitation>("grace", json!({"spec": {"notAfter": soon}})).await;
     in_browser("en", async |browser| {
         browser.open(&link).await;
