@@ -53,7 +53,8 @@ integration: ## run the tests that need Kubernetes, on a control plane of their 
 	$(CONTROL_PLANE) $(if $(KEEP),--keep) -- $(or $(and $(ARGS),cargo test --test suite $(ARGS)),bash -euc '$(ALL)')
 
 ALL := cargo test --test suite -- --skip crowd::; cargo test --test suite crowd:: -- --test-threads=1; \
-  cargo test --test policies; cargo test --test chart; cargo test --test restart; cargo test --test leaks
+  cargo test --test browser; cargo test --test policies; cargo test --test chart; cargo test --test restart; \
+  cargo test --test leaks
 
 test: lint deny unit integration ## run all of the above: what CI runs
 

@@ -114,7 +114,7 @@ async fn operate(run: Run, mut stopped: watch::Receiver<bool>) -> anyhow::Result
         client,
     });
 
-    let public = web::serve(page, web::public(ctx.clone(), run.trusted_proxies), stopped.clone());
+    let public = web::serve(page, web::public(ctx.clone(), run.trusted_proxies)?, stopped.clone());
     let private = web::serve(internal, web::internal(ctx.clone()), stopped.clone());
     let keys_ctx = ctx.clone();
     let keys = async move {

@@ -112,6 +112,12 @@ impl Live {
         portal.and_then(|p| p.sign_up_url.clone()).or_else(own).or_else(|| portal.and_then(|p| p.url.clone()))
     }
 
+    /// The language of its mails.
+    fn locale(&self) -> Option<String> {
+        let of_portal = || self.portal.as_ref().and_then(|p| p.spec.locale.clone());
+        self.invitation.spec.locale.clone().or_else(|| self.tenant.spec.locale.clone()).or_else(of_portal)
+    }
+
     /// The product's name for people.
     fn product(&self) -> String {
         let named = self.portal.as_ref().and_then(|p| p.spec.display_name.clone());
@@ -154,6 +160,9 @@ pub(super) struct Inspection {
     contact: Option<String>,
     #[serde(rename = "continueURL", skip_serializing_if = "Option::is_none")]
     continue_url: Option<String>,
+    /// The language of the mail: for whom has a browser that asks for none that the page speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    locale: Option<String>,
 }
 
 impl Inspection {
@@ -169,6 +178,7 @@ impl Inspection {
             invited_by: None,
             contact: None,
             continue_url: None,
+            locale: None,
         }
     }
 }
@@ -203,6 +213,7 @@ pub(super) async fn inspect(
                     _ => None,
                 },
                 contact,
+                locale: live.locale(),
                 ..Inspection::state("Open")
             }));
         }
@@ -215,7 +226,7 @@ pub(super) async fn inspect(
     };
     let continue_url = live.onward().filter(|_| state == "Accepted");
     // Whom to ask is no personal data of the invited person, and the way out for who cannot use the link.
-    Ok(Json(Inspection { contact, continue_url, ..Inspection::state(state) }))
+    Ok(Json(Inspection { contact, continue_url, locale: live.locale(), ..Inspection::state(state) }))
 }
 
 /// What a person answers.

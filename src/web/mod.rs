@@ -16,17 +16,14 @@ use crate::shell::Shared;
 pub use serve::serve;
 
 /// The page and its JSON API. Whoever asks by way of these proxies is told apart by what they say.
-pub fn public(ctx: Shared, proxies: Vec<IpNet>) -> Router {
-    Router::new()
-        .route("/invitation", get(page::html))
-        .route("/invitation/page.js", get(page::script))
-        .route("/invitation/page.css", get(page::style))
+pub fn public(ctx: Shared, proxies: Vec<IpNet>) -> anyhow::Result<Router> {
+    let api = Router::new()
         .route("/api/v1/invitations/inspect", post(answers::inspect))
         .route("/api/v1/invitations/accept", post(answers::accept))
         .route("/api/v1/invitations/decline", post(answers::decline))
-        .fallback(problem::nowhere)
-        .layer(axum::middleware::from_fn(guard::headers))
-        .with_state(answers::Api::new(ctx, proxies))
+        .with_state(answers::Api::new(ctx, proxies));
+    let all = page::Page::new()?.routes().merge(api).fallback(problem::nowhere);
+    Ok(all.layer(axum::middleware::from_fn(guard::headers)))
 }
 
 /// Health and metrics.
