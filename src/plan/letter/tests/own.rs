@@ -45,7 +45,7 @@ fn the_readers_language_comes_first_then_the_portals_general_text_then_what_is_b
     for (texts, locales, subject) in [
         (&both[..], &["de", "en"][..], "Willkommen bei ACME & Söhne <b>"),
         (&both, &["fr", "en"], "General"),
-        (&GERMAN, &["fr", "de"], "Ada Lovelace vous invite au portail client de ACME & Söhne <b>"),
+        (&GERMAN, &["fr", "de"], "Ada Lovelace vous invite au portail client de la société ACME & Söhne <b>"),
         (&GERMAN, &["ja", "de"], "Willkommen bei ACME & Söhne <b>"),
         (&portuguese, &["pt-BR", "en"], "Convite"),
         (&swiss, &["de-CH", "en"], "Grüezi"),
