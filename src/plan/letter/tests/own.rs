@@ -72,6 +72,23 @@ fn parts_that_a_portal_does_not_write_are_made() {
 }
 
 #[test]
+fn a_page_goes_by_its_language_and_not_by_the_names_in_it() {
+    let arabic = [("invitation.ar.subject", "x"), ("invitation.ar.txt", "{{ url }}")];
+    for (texts, locale, direction) in [(&arabic[..], "ar-EG", "rtl"), (&[], "de", "ltr")] {
+        let (texts, _) = read(texts);
+        let name = || Some("عدة".to_owned());
+        let letter = Letter {
+            texts: Arc::new(texts),
+            inviter: name(),
+            portal: name(),
+            ..in_language(Occasion::Invitation, locale)
+        };
+        let html = letter.compose(LINK).expect("composed").html;
+        assert!(html.contains(&format!(" dir=\"{direction}\">")), "{html}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_key_and_line() {
     let with_text = |html: &'static str| vec![("invitation.de.txt", "{{ url }}"), ("invitation.de.html", html)];
     for (texts, told) in [
