@@ -188,7 +188,7 @@ fn case(dice: &mut Dice, purpose: Purpose, fair: bool) -> Case {
     }
     let portal = json!({"displayName": some(dice, json!(product)), "mail": {"templatesRef": texts}});
     let contact = json!({"email": address, "name": given});
-    let customer = json!({"displayName": tenant, "portalRef": {"name": "product"}, "locale": locale, "contact": contact,
+    let customer = json!({"displayName": &tenant, "portalRef": {"name": "product"}, "locale": locale, "contact": contact,
         "url": "https://acme.example/?a=1&b='2'"});
     let ada = json!({"tenantRef": {"name": "acme"}, "email": address, "givenName": inviter, "locale": locale});
     let spec = json!({"tenantRef": {"name": "acme"}, "email": address, "givenName": some(dice, json!(given)),
@@ -208,7 +208,7 @@ fn case(dice: &mut Dice, purpose: Purpose, fair: bool) -> Case {
     let expected = json!({
         "link": if secret { LINK } else { "https://acme.example/?a=1&b='2'" },
         "message": if has_message && fair && !own { told.lines().map(str::to_owned).collect() } else { Vec::<String>::new() },
-        "fair": fair, "own": own, "purpose": purpose.as_str(),
+        "fair": fair, "own": own, "tenant": tenant, "purpose": purpose.as_str(),
     });
     Case { objects, purpose, expected }
 }

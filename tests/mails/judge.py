@@ -66,6 +66,9 @@ def judge(expected, raw):
     assert f".{expected['purpose']}@" in mail["Message-ID"]
     subject = str(mail["Subject"])
     assert subject.strip() and not re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", subject), repr(subject)
+    # A joiner keeps what looks like an encoded word (RFC 2047) from being decoded.
+    plain = [" ".join(text.replace("\u200d", "").split()) for text in (expected["tenant"], subject)]
+    assert not expected["fair"] or plain[0] in plain[1], plain
     assert not mail["Subject"].defects and not mail.defects, mail.defects
 
     assert mail.get_content_type() == "multipart/alternative"

@@ -14,11 +14,12 @@ spec:
   signUpURL: https://login.portal.example.com/register
   passwordResetURL: https://login.portal.example.com/reset
   locale: en
-  invitations: {expiresAfter: 24h, delivery: Email}
+  invitations: {expiresAfter: 24h, remindBefore: 6h, delivery: Email, notifyInviter: [Accepted, Expired]}
   mail:
     from: Acme Portal <portal@example.com>
     replyTo: help@example.com
     smtpSecretRef: {name: relay}
+    templatesRef: {name: mail-texts}
     hold: false
   permissions:
   - {name: devices.write, title: Move devices, requires: [devices.read]}

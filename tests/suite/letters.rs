@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use portal_operator::api::{Invitation, Portal, PortalUser};
+use portal_operator::plan::{Me, Purpose, Settings};
+use portal_operator::shell::preview::{Objects, Rehearsal};
 use serde_json::{Value, json};
 
 use crate::stagecraft::{in_tenant, member, sentence, verdict};
@@ -14,7 +16,7 @@ use crate::support::cluster::{Manifest, Namespace};
 use crate::support::mail::Mail;
 use crate::support::objects::status;
 use crate::support::smtp::Script;
-use crate::support::{PATIENCE, repository, test_dir, until};
+use crate::support::{PATIENCE, now, repository, test_dir, until};
 
 fn portal(spec: Value) -> Value {
     json!({"kind": "Portal", "metadata": {"name": "product"}, "spec": spec})
@@ -211,8 +213,8 @@ async fn who_invited_is_told_of_an_acceptance_and_of_an_expiry_once_each() {
     assert_eq!(
         subjects,
         [
-            "Grace Hopper (grace@guest.example) a accepté votre invitation au portail client de Globex",
-            "Grace Hopper (late@guest.example) n’a pas répondu à votre invitation au portail client de Globex",
+            "Grace Hopper (grace@guest.example) a accepté votre invitation au portail client de la société Globex",
+            "Grace Hopper (late@guest.example) n’a pas répondu à votre invitation au portail client de la société Globex",
         ]
     );
     for mail in &mails {
@@ -288,4 +290,43 @@ async fn the_commands_of_the_documentation_work() {
     }
     assert!(told.contains("The texts of the ConfigMap \"mail-texts\" are used."), "{told}");
     stage.ns.wait("acme-portal", "its relay", |p: &Portal| verdict(p, "MailReady") == "True/Ready").await;
+}
+
+#[tokio::test]
+async fn a_mail_that_is_shown_from_objects_alone_is_what_the_relay_got() {
+    let own = json!({"templatesRef": {"name": "mail-texts"}, "from": "Rotor <hello@product.example>", "replyTo": "help@product.example"});
+    let spec = json!({"displayName": "Rotor", "locale": "da", "mail": own, "invitations": {"expiresAfter": "5m", "remindBefore": "4m57s"}});
+    let Some(stage) = set("preview", spec).await else { return };
+    let ns = &stage.ns;
+    let data = json!({"reminder.subject": "{{ given_name }}, {{ expiration }}"});
+    ns.apply(texts(data.clone())).await;
+    condition(ns, "True/Ready").await;
+    ns.apply(in_tenant(member("ada", "ada@guest.example", json!({"givenName": "Ada"})), "globex")).await;
+    ns.apply(guest("grace", json!({"invitedByRef": {"name": "ada"}, "givenName": "Grace", "message": "Hej!\nAda"})))
+        .await;
+    ns.wait::<Invitation>("grace", "was reminded", |i| status(i)["reminder"]["sentTime"].is_string()).await;
+    let objects = Objects {
+        portals: ns.list().await,
+        tenants: ns.list().await,
+        users: ns.list().await,
+        groups: ns.list().await,
+        invitations: ns.list().await,
+        texts: [((ns.name().to_owned(), "mail-texts".to_owned()), serde_json::from_value(data).expect("texts"))].into(),
+    };
+    let settings = Settings {
+        default_expiry: jiff::SignedDuration::from_hours(24),
+        hold: false,
+        has_relay: true,
+        from: None,
+        reply_to: None,
+        signing_key: Some("any".into()),
+        me: Me { identity: "me".into(), elected: false },
+    };
+    let rehearsal = Rehearsal::of(objects, settings);
+    for (mail, purpose) in stage.relay.mails().iter().zip([Purpose::Invitation, Purpose::Reminder]) {
+        let link = Mail::parse(&mail.bytes).link().url;
+        let shown = rehearsal.mail(ns.name(), "grace", purpose, &link, now()).expect("a mail");
+        assert_eq!((shown.to, shown.held, shown.faults), (mail.to[0].clone(), None, vec![]));
+        assert!(shown.mime.bytes == mail.bytes, "{}", String::from_utf8_lossy(&shown.mime.bytes));
+    }
 }

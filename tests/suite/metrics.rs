@@ -86,7 +86,7 @@ fn read(text: &str) -> Vec<Sample> {
 /// Every value that a label may have, by label.
 fn allowed(label: &str, value: &str) -> bool {
     let words: &[&str] = match label {
-        "purpose" => &["invitation", "activation"],
+        "purpose" => &["invitation", "reminder", "activation", "accepted", "expired"],
         "outcome" => &["delivered", "deferred", "refused", "relay", "unknown"],
         "reason" => return Reason::from_name(value).is_some(),
         "whose" => &["operator", "portal"],

@@ -135,6 +135,13 @@ fn paragraphs(text: &str) -> Vec<Block> {
     blocks.map(block).collect()
 }
 
+/// Whether a language is written from right to left. Not by what people wrote: a name of another script would turn the
+/// whole page round. A message goes by its own words.
+fn is_right_to_left(tag: &str) -> bool {
+    let language = tag.split('-').next().unwrap_or_default();
+    ["ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"].contains(&language)
+}
+
 #[allow(clippy::too_many_arguments)] // What stands on a page.
 fn page(
     letter: &Letter,
@@ -151,6 +158,7 @@ fn page(
     let title = letter.portal.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or(&letter.tenant);
     let values = context! {
         lang => tag,
+        dir => if is_right_to_left(tag) { "rtl" } else { "ltr" },
         title => one_line(title),
         subject => subject,
         preheader => Value::from_safe_string(preheader.to_owned()),

@@ -62,6 +62,16 @@ fn a_reminder_goes_out_once_so_long_before_the_end_with_the_same_link() {
 }
 
 #[test]
+fn the_outcome_of_another_mail_says_nothing_of_the_invitation() {
+    let mut story = reminded();
+    story.look();
+    for outcome in [delivered(), refused()] {
+        let fact = Fact::Delivery { purpose: Purpose::Reminder, serial: 1, number: 1, outcome, at: t(1) };
+        assert_eq!(story.plan_with(&vec![fact]).status.serial, None, "it is still on its way");
+    }
+}
+
+#[test]
 fn whoever_answered_and_whatever_ended_is_not_reminded() {
     let sent = || reminded().sent();
     for (what, story) in [

@@ -45,7 +45,7 @@ fn the_readers_language_comes_first_then_the_portals_general_text_then_what_is_b
     for (texts, locales, subject) in [
         (&both[..], &["de", "en"][..], "Willkommen bei ACME & Söhne <b>"),
         (&both, &["fr", "en"], "General"),
-        (&GERMAN, &["fr", "de"], "Ada Lovelace vous invite au portail client de ACME & Söhne <b>"),
+        (&GERMAN, &["fr", "de"], "Ada Lovelace vous invite au portail client de la société ACME & Söhne <b>"),
         (&GERMAN, &["ja", "de"], "Willkommen bei ACME & Söhne <b>"),
         (&portuguese, &["pt-BR", "en"], "Convite"),
         (&swiss, &["de-CH", "en"], "Grüezi"),
@@ -68,6 +68,23 @@ fn parts_that_a_portal_does_not_write_are_made() {
     assert_eq!(rules::leading_to(&mail.html, LINK), 2, "a button, and the link below it");
     for words in ["Dear Grace,", "first line<br>&amp; second", "Bye", "&lt;script&gt;"] {
         assert!(mail.html.contains(words), "{words} in {}", mail.html);
+    }
+}
+
+#[test]
+fn a_page_goes_by_its_language_and_not_by_the_names_in_it() {
+    let arabic = [("invitation.ar.subject", "x"), ("invitation.ar.txt", "{{ url }}")];
+    for (texts, locale, direction) in [(&arabic[..], "ar-EG", "rtl"), (&[], "de", "ltr")] {
+        let (texts, _) = read(texts);
+        let name = || Some("عدة".to_owned());
+        let letter = Letter {
+            texts: Arc::new(texts),
+            inviter: name(),
+            portal: name(),
+            ..in_language(Occasion::Invitation, locale)
+        };
+        let html = letter.compose(LINK).expect("composed").html;
+        assert!(html.contains(&format!(" dir=\"{direction}\">")), "{html}");
     }
 }
 
