@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::api::duration::HumanDuration;
+use crate::command;
 
 /// Declare a B2B customer portal in YAML: tenants, users, groups and invitations.
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ pub enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    #[command(flatten)]
+    People(command::Command),
 }
 
 /// How logs are written.
@@ -115,4 +118,29 @@ pub struct Run {
     /// How logs are written.
     #[arg(long, env = "PORTAL_OPERATOR_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// How kubectl's plugin is called (<https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/>).
+const PLUGIN: &str = "kubectl-portal";
+
+/// Reads the arguments of this process. Installed or linked as `kubectl-portal`, it is `kubectl portal`.
+pub fn parse() -> Cli {
+    let name = std::env::args_os().next().map(PathBuf::from);
+    let is_plugin = name.as_deref().and_then(|path| path.file_stem()).is_some_and(|stem| stem == PLUGIN);
+    let matches = command(is_plugin).get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The command line, under the name by which it is called. As a plugin it is for people: what runs the operator is not
+/// shown, and examples are written as kubectl's.
+pub fn command(is_plugin: bool) -> clap::Command {
+    let command = Cli::command();
+    if is_plugin {
+        let command = command.name("kubectl portal").bin_name("kubectl portal");
+        return command.mut_subcommand("run", |run| run.hide(true)).mut_subcommand("crds", |crds| crds.hide(true));
+    }
+    command.mut_subcommands(|sub| match sub.get_after_help().map(ToString::to_string) {
+        Some(help) => sub.after_help(help.replace("kubectl portal", "portal-operator")),
+        None => sub,
+    })
 }

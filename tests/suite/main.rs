@@ -15,6 +15,7 @@ mod harness;
 mod install;
 mod leadership;
 mod life;
+mod lint;
 mod metrics;
 mod orders;
 mod portals;
