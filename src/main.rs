@@ -12,7 +12,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 fn main() -> anyhow::Result<ExitCode> {
-    match cli::parse().command {
+    let (cli, whole) = cli::parse();
+    match cli.command {
         Command::Crds { dir: None } => {
             let mut out = std::io::stdout().lock();
             for (_, yaml) in api::crd_files()? {
@@ -32,7 +33,7 @@ fn main() -> anyhow::Result<ExitCode> {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(*settings))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::People(command) => Ok(command.run()),
+        Command::People(command) => Ok(command.run(whole)),
     }
 }
 

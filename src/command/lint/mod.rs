@@ -21,7 +21,9 @@ use self::repository::{Finding, Repository};
 use self::rule::Level;
 use super::{Answer, Failure};
 
-/// Check files before they are applied: schema, references, roles, addresses, limits. Needs no cluster.
+/// Check files before they are applied. Needs no cluster.
+///
+/// Schema, references, roles, addresses, limits: what the API server would refuse, and what the operator would report.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 nothing is wrong (warnings aside, unless --deny-warnings), 1 something is, 2 what was given cannot be read.
