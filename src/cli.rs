@@ -168,7 +168,10 @@ mod tests {
                 let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
                 let called = if is_plugin { "kubectl portal " } else { "portal-operator " };
                 assert!(help.contains("Examples:\n  ") && help.contains(called), "{name}: {help}");
-                assert!(!help.contains(if is_plugin { "portal-operator " } else { "kubectl portal " }), "{name}: {help}");
+                assert!(
+                    !help.contains(if is_plugin { "portal-operator " } else { "kubectl portal " }),
+                    "{name}: {help}"
+                );
             }
         }
     }

@@ -171,13 +171,15 @@ impl Cluster {
     /// All of a portal's objects, as the operator sees them.
     pub async fn world(&self) -> Result<World, Failure> {
         let world = World::new(settings());
-        let (portals, tenants, users, groups, invitations) = futures::try_join!(
+        let (portals, tenants, users, groups, invitations) = futures::join!(
             self.list::<Portal>(""),
             self.list::<Tenant>(""),
             self.list::<PortalUser>(""),
             self.list::<Group>(""),
             self.list::<Invitation>("")
-        )?;
+        );
+        // In this order, so that the same right is named each time that several are missing.
+        let (portals, tenants, users, groups, invitations) = (portals?, tenants?, users?, groups?, invitations?);
         let mut tables = world.look();
         portals.into_iter().for_each(|object| drop(tables.portals.put(object)));
         tenants.into_iter().for_each(|object| drop(tables.tenants.put(object)));

@@ -47,11 +47,12 @@ impl Export {
     pub async fn run(self, out: &mut dyn Write) -> Answer {
         let cluster = self.reach.cluster().await?;
         let fields = self.tenant.as_ref().map(|tenant| format!("spec.tenantRef.name={tenant}")).unwrap_or_default();
-        let (tenants, users, invitations) = futures::try_join!(
+        let (tenants, users, invitations) = futures::join!(
             cluster.list::<Tenant>(""),
             cluster.list::<PortalUser>(&fields),
             cluster.list::<Invitation>(&fields)
-        )?;
+        );
+        let (tenants, users, invitations) = (tenants?, users?, invitations?);
         let wanted = |tenant: &Tenant| self.tenant.as_ref().is_none_or(|name| *name == tenant.name_any());
         let mut objects = Vec::new();
         for tenant in tenants.iter().filter(|tenant| wanted(tenant)) {

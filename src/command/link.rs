@@ -14,9 +14,9 @@ use crate::api::{Delivery, Invitation};
 use crate::plan::invitation::{Standing, standing};
 use crate::shell::clock::Clock;
 
-/// Print the link of an invitation with `delivery: Link`, to pass it on yourself.
+/// Print the link of an invitation that is delivered without mail.
 ///
-/// The link stands in the Secret `<invitation>.link` until it is spent. Whoever has it can accept: it is printed and
+/// With `delivery: Link` somebody else passes it on. The link stands in the Secret `<invitation>.link` until it is spent. Whoever has it can accept: it is printed and
 /// kept nowhere. Needs the right to read that Secret.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -43,7 +43,9 @@ impl Link {
         let targets = target::find(&cluster, self.tenant.as_deref(), &[self.name]).await?;
         let Some(target) = targets.into_iter().next() else { return Ok(false) };
         let invitation = target.invitation;
-        let secret = invitation.status.as_ref().and_then(|status| status.link_secret_ref.as_ref());
+        let status = invitation.status.clone().unwrap_or_default();
+        let is_open = matches!(standing(&invitation.spec, &status, Clock.now()), Standing::Open { .. });
+        let secret = status.link_secret_ref.filter(|_| is_open);
         let Some(secret) = secret else { return Err(Failure::new(why_not(&invitation))) };
         let stored = cluster.get::<Secret>(&secret.name).await?;
         let url = stored.data.as_ref().and_then(|data| data.get("url")).map(|bytes| String::from_utf8_lossy(&bytes.0));

@@ -6,6 +6,7 @@ mod support;
 mod accounts;
 mod api;
 mod chaos;
+mod commands;
 mod crashes;
 mod crowd;
 mod debris;
