@@ -9,6 +9,8 @@ use portal_operator::api::{GROUP, Group, Invitation, Portal, PortalUser, Tenant}
 use portal_operator::cli::Cli;
 use serde_json::Value;
 
+#[path = "docs/command_line.rs"]
+mod command_line;
 #[path = "docs/operations.rs"]
 mod operations;
 #[path = "docs/roles.rs"]
@@ -19,6 +21,7 @@ const DOCUMENTS: &[&str] = &[
     "CONTRIBUTING.md",
     "SECURITY.md",
     "CHANGELOG.md",
+    "docs/command-line.md",
     "docs/conditions.md",
     "docs/operations.md",
     "docs/roles.md",

@@ -5,6 +5,7 @@ mod everyday;
 mod rebuilt;
 mod rights;
 mod small_rights;
+mod tour;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

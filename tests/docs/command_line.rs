@@ -1,0 +1,77 @@
+//! docs/command-line.md: its reference is the help of the commands, and its examples and those of the help are read.
+
+use clap::Command;
+
+use super::{read, repository};
+
+const DOCUMENT: &str = "docs/command-line.md";
+const MARK: &str = "<!-- reference: written by `make command-line` from --help -->\n";
+
+/// Those that are for people.
+fn commands() -> Vec<Command> {
+    let mut whole = portal_operator::cli::command(true);
+    whole.build();
+    whole.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help").cloned().collect()
+}
+
+fn reference() -> String {
+    let part = |mut command: Command| {
+        let help = command.render_long_help().to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        format!("\n### {}\n\n```text\n{}\n```\n", command.get_name(), lines.join("\n").trim_end())
+    };
+    commands().into_iter().map(part).collect()
+}
+
+#[test]
+fn the_reference_of_the_command_line_is_its_help() {
+    let document = read(DOCUMENT);
+    let (text, written) = document.split_once(MARK).expect("a mark before the reference");
+    if std::env::var_os("WRITE").is_some() {
+        std::fs::write(repository(DOCUMENT), format!("{text}{MARK}{}", reference())).expect("written");
+        return;
+    }
+    assert!(written == reference(), "the reference is not what --help says: make command-line");
+}
+
+/// The words of a line of a shell, as far as examples need it.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for character in line.chars() {
+        match character {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(std::mem::take(&mut word)),
+            '>' | '|' | '&' | ')' if !quoted => break,
+            _ => word.push(character),
+        }
+    }
+    words.push(word);
+    words.into_iter().filter(|word| !word.is_empty()).collect()
+}
+
+#[test]
+fn every_example_of_the_command_line_is_understood() {
+    let mut count = 0;
+    let documents = [DOCUMENT, "README.md"].map(read);
+    for text in documents.iter() {
+        for line in text.lines() {
+            for name in ["kubectl portal ", "portal-operator "] {
+                let Some(at) = line.find(name) else { continue };
+                let whole = portal_operator::cli::command(name.starts_with("kubectl"));
+                let words = words(&line[at + name.len()..]);
+                let known = whole.get_subcommands().map(Command::get_name).collect::<Vec<_>>();
+                // A sentence may name the program, too; of code it is only what stands alone.
+                let is_code = !line.contains('`') && !line.contains("Usage:") && line.trim_start().find(name).is_some();
+                let Some(first) = words.first().filter(|first| is_code && known.contains(&first.as_str())) else {
+                    continue;
+                };
+                let read = whole.clone().try_get_matches_from(std::iter::once(&"portal".to_owned()).chain(&words));
+                if let Err(error) = read {
+                    assert!(line.ends_with('\\'), "{first}: {line}: {error}");
+                }
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 40, "{count} examples");
+}
