@@ -25,6 +25,7 @@ const FACTS: [&str; 5] = [marks::REGISTERED, marks::FIRST_USER, marks::ACTIVATED
 /// before or instead of what Git has of it. Applying it mails nobody. (Invitations that nobody answered are Git's: a
 /// rebuilt cluster sends those again, unless `notAfter` or --hold-mail keeps it from that.)
 #[derive(Debug, Args)]
+#[command(mut_arg("format", |arg| arg.help("How it is written").default_value("yaml")))]
 #[command(after_help = "\
 Examples:
   kubectl portal export > registrations.yaml
@@ -34,7 +35,6 @@ pub struct Export {
     #[arg(short, long)]
     tenant: Option<String>,
 
-    /// yaml (the default), json, or name.
     #[command(flatten)]
     output: Output,
 

@@ -14,13 +14,23 @@ fn commands() -> Vec<Command> {
     whole.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help").cloned().collect()
 }
 
+/// The help of every command. What all of them say of the cluster is said once, at the end.
 fn reference() -> String {
-    let part = |mut command: Command| {
-        let help = command.render_long_help().to_string();
-        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
-        format!("\n### {}\n\n```text\n{}\n```\n", command.get_name(), lines.join("\n").trim_end())
-    };
-    commands().into_iter().map(part).collect()
+    let mut cluster = String::new();
+    let mut text = String::new();
+    for mut command in commands() {
+        let about = command.get_long_about().or(command.get_about()).map(ToString::to_string).unwrap_or_default();
+        let help = command.render_help().to_string();
+        let lines: Vec<&str> = help.lines().skip(2).map(str::trim_end).collect();
+        let sections = lines.join("\n");
+        let (of_cluster, own): (Vec<&str>, Vec<&str>) =
+            sections.split("\n\n").partition(|section| section.starts_with("Cluster:\n"));
+        text +=
+            &format!("\n### {}\n\n{}\n\n```text\n{}\n```\n", command.get_name(), about.trim(), own.join("\n\n").trim());
+        cluster = of_cluster.first().map_or(cluster, ToString::to_string);
+    }
+    assert!(!cluster.is_empty(), "there are commands that ask a cluster");
+    format!("{text}\n### All that ask a cluster\n\n```text\n{}\n```\n", cluster.trim_end())
 }
 
 #[test]

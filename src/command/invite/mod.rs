@@ -34,6 +34,7 @@ const SHOWN: usize = 20;
 /// half-way, the command makes what is missing and mails nobody twice. Addresses that are wrong are all reported before
 /// anything is applied. Objects are applied server-side: what Git or somebody else decided is a conflict, never lost.
 #[derive(Debug, Args)]
+#[command(mut_arg("format", |arg| arg.help("yaml and json print the Invitations and apply nothing; name prints what was applied")))]
 #[command(after_help = "\
 Examples:
   kubectl portal invite -t acme -r viewer grace@acme.example, alan@acme.example
@@ -93,7 +94,6 @@ pub struct Invite {
     #[arg(long, value_name = "LANGUAGE")]
     locale: Option<String>,
 
-    /// yaml and json print the Invitations and apply nothing; name prints what was applied.
     #[command(flatten)]
     output: Output,
 

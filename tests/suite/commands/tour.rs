@@ -62,7 +62,8 @@ async fn the_tour_of_the_document_runs_as_a_plugin_of_kubectl() {
         "0 errors, 1 warning in 1 object",
         "is sent again to grace@acme.example",
         "is revoked",
-        "ada may portal.write on /london:\n  role owner, which the user has (on /)",
+        "ada may portal.write on /london:\n",
+        "  role owner, which the user has (on /)\n",
         "tenant/acme is switched on",
         "/invitation#",
     ] {
