@@ -217,6 +217,25 @@ fn roles_that_are_worth_nothing_beside_others_are_found_on_standard_input() {
 }
 
 #[test]
+fn the_export_of_a_large_portal_is_read_to_its_end() {
+    let head = "apiVersion: portal-operator.dev/v1alpha1\nkind: ";
+    let mut text = format!("{head}Tenant\nmetadata: {{name: acme}}\nspec: {{}}\n");
+    for n in 0..3000 {
+        let comments = if n == 1 { "# a word\n".repeat(100) } else { String::new() };
+        text += &format!(
+            "---\n{comments}{head}Invitation\nmetadata: {{name: p-{n}}}\nspec:\n  tenantRef: {{name: acme}}\n{comments}  email: p-{n}@acme.example\n"
+        );
+    }
+    assert_eq!(lint_text(&text), (Some(0), vec![]));
+    let last = text.replace("p-2999@", "p-0@");
+    let (code, found) = lint_text(&last);
+    assert_eq!(
+        (code, found.len(), &found[0]["rule"], &found[0]["object"]),
+        (Some(0), 1, &"invitation-duplicate".into(), &"Invitation/p-2999".into())
+    );
+}
+
+#[test]
 fn exit_codes_tell_clean_wrong_and_unusable_apart() {
     let folder = Folder::new("codes");
     let file = folder.0.join("a.yaml");

@@ -5,9 +5,9 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use clap::Args;
-use futures::TryStreamExt;
+use futures::StreamExt;
 use kube::ResourceExt;
-use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt, watcher};
 
 use super::cluster::{Cluster, Reach};
 use super::invite::progress;
@@ -94,7 +94,7 @@ async fn watch(cluster: &Cluster, fields: Option<&str>, out: &mut dyn Write) -> 
     }
     let bar = progress(known.len(), "invitations");
     let on_terminal = std::io::stderr().is_terminal();
-    let events = watcher(cluster.api::<Invitation>(), config);
+    let events = watcher(cluster.api::<Invitation>(), config).default_backoff();
     tokio::pin!(events);
     let mut said = tokio::time::Instant::now();
     loop {
@@ -108,20 +108,34 @@ async fn watch(cluster: &Cluster, fields: Option<&str>, out: &mut dyn Write) -> 
             writeln!(out, "{} of {}: {}", known.len() - under_way, known.len(), counted(&known))?;
             said = tokio::time::Instant::now();
         }
-        let event =
-            events.try_next().await.map_err(|error| Failure::new(format!("cannot watch invitations: {error}")))?;
-        match event {
-            Some(watcher::Event::Apply(one) | watcher::Event::InitApply(one)) => {
+        match events.next().await {
+            Some(Ok(watcher::Event::Apply(one) | watcher::Event::InitApply(one))) => {
                 known.insert(one.name_any(), outcome(&one));
             }
-            Some(watcher::Event::Delete(gone)) => drop(known.remove(&gone.name_any())),
-            Some(watcher::Event::Init | watcher::Event::InitDone) => {}
+            Some(Ok(watcher::Event::Delete(gone))) => drop(known.remove(&gone.name_any())),
+            Some(Ok(watcher::Event::Init | watcher::Event::InitDone)) => {}
+            // Whatever else breaks a watch passes: it begins anew, after a while.
+            Some(Err(error)) => {
+                if let Some(failure) = refused(cluster, error) {
+                    return Err(failure);
+                }
+            }
             None => return Err(Failure::new("the watch has ended")),
         }
     }
     bar.finish_and_clear();
     writeln!(out, "{} invitations: {}", known.len(), counted(&known))?;
     Ok(!known.values().any(|outcome| matches!(outcome, Outcome::Stuck(_))))
+}
+
+/// Why the API server will not let anybody watch, if that is it.
+fn refused(cluster: &Cluster, error: watcher::Error) -> Option<Failure> {
+    let error = match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => error,
+        watcher::Error::WatchError(status) => kube::Error::Api(status),
+        _ => return None,
+    };
+    Some(cluster.call::<Invitation>("watch", "").failed(error)).filter(Failure::lacks_a_right)
 }
 
 /// How many came to what: `998 Sent, 2 AddressRefused`.

@@ -1,5 +1,7 @@
 //! Who is invited: addresses from arguments, files and standard input, as people and spreadsheets write them.
 
+use std::collections::HashSet;
+
 use crate::plan::address::Address;
 
 /// One person.
@@ -24,6 +26,8 @@ pub struct People {
     pub wrong: Vec<String>,
     /// How many were named again.
     pub repeated: usize,
+    /// Addresses of all, as they are compared.
+    known: HashSet<String>,
 }
 
 impl People {
@@ -75,7 +79,7 @@ impl People {
                 .wrong
                 .push(format!("{place}: the name before {email:?} is longer than 100, or hides characters"));
         }
-        if self.all.iter().any(|person| person.address == address) {
+        if !self.known.insert(address.canonical().to_owned()) {
             self.repeated += 1;
             return;
         }

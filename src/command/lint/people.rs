@@ -16,6 +16,7 @@ use crate::plan::address::Address;
 use crate::plan::invitation::{self as inv, Place};
 use crate::plan::roles::Catalogue;
 use crate::plan::{Facts, group, portal_user as usr};
+use crate::shell::table::Mark;
 
 /// A role that is named: where, on which branch, and which.
 struct Named {
@@ -124,14 +125,10 @@ impl Repository {
         if let Some(user) = users.into_iter().find(asks) {
             return Some(format!("PortalUser {:?}", user.name_any()));
         }
-        let same = |other: &&Arc<Invitation>| {
-            other.namespace() == me.namespace()
-                && other.spec.tenant_ref == *tenant
-                && !other.spec.revoked
-                && other.name_any() < me.name_any()
-                && Address::parse(&other.spec.email).as_ref() == Some(&address)
-        };
-        let other = tables.invitations.all().filter(same).map(|other| other.name_any()).min()?;
+        let mark = Mark::Address(namespace, tenant.name.clone(), address.canonical().to_owned());
+        // The first of several is as it should be.
+        let mut others = tables.invitations.marked(&mark).filter(|other| !other.spec.revoked);
+        let other = others.next().map(|other| other.name_any()).filter(|other| *other != me.name_any())?;
         Some(format!("Invitation {other:?}"))
     }
 

@@ -14,6 +14,9 @@ use crate::api::GROUP;
 /// How standard input is named, as an argument and in findings.
 const STANDARD_INPUT: &str = "-";
 
+/// Most documents and values of one file.
+const MOST: usize = 100_000_000;
+
 /// A place in a file. Lines and columns count from 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -318,7 +321,16 @@ impl Sources {
         if !text.contains(GROUP) {
             return;
         }
-        let roots = match serde_saphyr::from_multiple::<Node>(text) {
+        // Exports of large portals are one file; aliases stay bounded, for they can blow up a small one.
+        let options = serde_saphyr::options! {
+            budget: serde_saphyr::budget! {
+                max_documents: MOST,
+                max_events: MOST,
+                max_nodes: MOST,
+                max_total_scalar_bytes: usize::MAX,
+            },
+        };
+        let roots = match serde_saphyr::from_multiple_with_options::<Node>(text, options) {
             Ok(roots) => roots,
             Err(error) => {
                 let (line, column) = error.location().map_or((1, 1), line_and_column);

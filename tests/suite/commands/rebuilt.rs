@@ -67,6 +67,8 @@ async fn an_export_restores_registrations_and_mails_nobody() {
     ] {
         rebuilt.wait_condition::<PortalUser>(user, "Registered", "True", "Registered").await;
     }
+    let made = users.iter().find(|u| u.spec.email.starts_with("grace")).expect("made by her acceptance");
+    assert!(portal_operator::plan::portal_user::is_made(made), "a user who is applied later still replaces it");
     // And what Git has of it comes after.
     rebuilt.apply(invitation("grace", "grace@acme.example", json!({"roles": ["viewer"]}))).await;
     rebuilt.apply(invitation("dora", "dora@acme.example", json!({}))).await;

@@ -149,6 +149,19 @@ async fn allow_one_link(ns: &Namespace, name: &str, secret: &str) {
 }
 
 #[tokio::test]
+async fn whoever_may_list_and_not_watch_is_told() {
+    let Some(ns) = Namespace::new("no-watch").await else { return };
+    // Without an operator it is under way for ever.
+    ns.apply(invitation("grace", "grace@acme.example", json!({}))).await;
+    let hand = Hand::of(&ns).with(stranger(&ns, "robot").await);
+    allow(&ns, "robot", GROUP, "invitations", &["list"]).await;
+    lacks(&ns, &hand, &[(&["watch", "--all"], "watch", "invitations")]).await;
+    allow(&ns, "robot", GROUP, "invitations", &["watch"]).await;
+    let said = hand.says(&["watch", "--all", "--timeout", "2s"]).await;
+    assert!(said.code == 1 && said.err.contains("the time is over"), "{said:?}");
+}
+
+#[tokio::test]
 async fn a_cluster_that_cannot_be_used_is_told_in_a_sentence() {
     let Some(ns) = Namespace::new("no-cluster").await else { return };
     let write = |name: &str, change: &dyn Fn(&mut Value)| {

@@ -1,7 +1,7 @@
 //! The tour of docs/command-line.md, and what only a terminal shows.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use portal_operator::api::{Invitation, Tenant};
@@ -10,12 +10,21 @@ use serde_json::json;
 use crate::stagecraft::member;
 use crate::story::Stage;
 use crate::support::cluster::Namespace;
+use crate::support::repository;
 use crate::support::smtp::Script;
-use crate::support::{repository, test_dir};
+
+/// A folder of its own, removed at the end.
+struct Desk(PathBuf);
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// A folder on whose PATH the program is kubectl's plugin, and a kubeconfig whose namespace is the test's.
-fn desk(ns: &Namespace) -> std::path::PathBuf {
-    let desk = test_dir().join(format!("{}-desk", ns.name()));
+fn desk(ns: &Namespace) -> Desk {
+    let desk = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-desk", ns.name()));
     std::fs::create_dir_all(&desk).expect("a folder");
     symlink(env!("CARGO_BIN_EXE_portal-operator"), desk.join("kubectl-portal")).expect("a link");
     let path = std::env::var("KUBECONFIG").expect("a Namespace was there before");
@@ -25,10 +34,10 @@ fn desk(ns: &Namespace) -> std::path::PathBuf {
         context["context"]["namespace"] = json!(ns.name());
     }
     std::fs::write(desk.join("kubeconfig"), config.to_string()).expect("written");
-    desk
+    Desk(desk)
 }
 
-async fn shell(desk: &Path, script: &str) -> Output {
+async fn shell(Desk(desk): &Desk, script: &str) -> Output {
     let path = format!("{}:{}", desk.display(), std::env::var("PATH").expect("a PATH"));
     let mut command = Command::new("bash");
     command.args(["-euo", "pipefail", "-c", script]).current_dir(desk).stdin(Stdio::null());
@@ -70,7 +79,7 @@ async fn the_tour_of_the_document_runs_as_a_plugin_of_kubectl() {
         assert!(said.contains(words), "{words:?} is not in {said}");
     }
     assert_eq!(stage.mails_to("grace@acme.example", 2).await.len(), 2);
-    assert!(std::fs::read_to_string(desk.join("registrations.yaml")).expect("exported").contains("name: ada"));
+    assert!(std::fs::read_to_string(desk.0.join("registrations.yaml")).expect("exported").contains("name: ada"));
     assert!(ns.get::<Tenant>("acme").await.spec.portal_active);
 }
 
@@ -99,7 +108,8 @@ async fn on_a_terminal_it_asks_draws_and_colours() {
     assert!(code == Some(0) && said.contains("is switched off"), "{said}");
     assert!(!ns.get::<Tenant>("acme").await.spec.portal_active);
 
-    std::fs::write(desk.join("a.yaml"), "apiVersion: portal-operator.dev/v1alpha1\nkind: Tennant\n").expect("written");
+    std::fs::write(desk.0.join("a.yaml"), "apiVersion: portal-operator.dev/v1alpha1\nkind: Tennant\n")
+        .expect("written");
     let (_, coloured) = on_terminal("", "kubectl-portal lint a.yaml").await;
     assert!(coloured.contains("\u{1b}["), "{coloured:?}");
     let (_, plain) = on_terminal("", "env NO_COLOR=1 kubectl-portal lint a.yaml").await;
