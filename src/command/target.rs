@@ -14,15 +14,15 @@ use crate::plan::portal_user::{child_name, is_child};
 pub struct Target {
     /// The invitation, as it is now.
     pub invitation: Invitation,
-    /// The account that asks for it, if it is one's.
-    pub user: Option<PortalUser>,
+    /// The name of the account that asks for it, if it is one's.
+    pub user: Option<String>,
 }
 
 impl Target {
     /// The object whose spec is changed, as kubectl names it.
     pub fn shown(&self) -> String {
         match &self.user {
-            Some(user) => format!("portaluser/{}", user.name_any()),
+            Some(user) => format!("portaluser/{user}"),
             None => format!("invitation/{}", self.invitation.name_any()),
         }
     }
@@ -32,8 +32,8 @@ impl Target {
         let patch = serde_json::json!({ "spec": spec });
         let (kind, name) = match &self.user {
             Some(user) => {
-                cluster.merge::<PortalUser>(&user.name_any(), &patch).await?;
-                ("PortalUser", user.name_any())
+                cluster.merge::<PortalUser>(user, &patch).await?;
+                ("PortalUser", user.clone())
             }
             None => {
                 cluster.merge::<Invitation>(&self.invitation.name_any(), &patch).await?;
@@ -66,11 +66,8 @@ pub async fn find(cluster: &Cluster, tenant: Option<&str>, words: &[String]) -> 
             true => by_address(&all, tenant, word)?.clone(),
             false => by_name(cluster, word).await?,
         };
-        let by = invitation.name_any().strip_suffix(".invite").map(str::to_owned);
-        let user = match by.filter(|user| is_child(&invitation, user)) {
-            Some(user) => Some(cluster.get::<PortalUser>(&user).await?),
-            None => None,
-        };
+        let by = invitation.name_any().strip_suffix(&child_name("")).map(str::to_owned);
+        let user = by.filter(|user| is_child(&invitation, user));
         targets.push(Target { invitation, user });
     }
     Ok(targets)

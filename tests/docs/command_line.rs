@@ -1,5 +1,7 @@
 //! docs/command-line.md: its reference is the help of the commands, and its examples and those of the help are read.
 
+use std::path::Path;
+
 use clap::Command;
 
 use super::{read, repository};
@@ -84,4 +86,22 @@ fn every_example_of_the_command_line_is_understood() {
         }
     }
     assert!(count > 40, "{count} examples");
+}
+
+#[test]
+fn shells_complete_it_and_manuals_tell_of_every_command() {
+    let program = env!("CARGO_BIN_EXE_portal-operator");
+    let script = "source <(\"$0\" completion bash); COMP_WORDS=(portal-operator who-); COMP_CWORD=1; _portal__operator portal-operator who- portal-operator; echo \"${COMPREPLY[@]}\"";
+    let said = std::process::Command::new("bash").args(["-c", script, program]).output().expect("bash runs");
+    assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "who-can", "{}", String::from_utf8_lossy(&said.stderr));
+
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("man-{}", std::process::id()));
+    let arguments = ["man", "--dir", &folder.to_string_lossy()];
+    assert!(std::process::Command::new(program).args(arguments).status().expect("it runs").success());
+    for command in commands() {
+        let page = folder.join(format!("portal-operator-{}.1", command.get_name()));
+        let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        assert!(text.contains(".TH") && text.contains("Examples"), "{text}");
+    }
+    std::fs::remove_dir_all(folder).expect("removed");
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use portal_operator::api::Invitation;
+use portal_operator::api::{Invitation, marks};
 use serde_json::json;
 
 use crate::installation::Installation;
@@ -80,6 +80,12 @@ async fn whoever_is_bound_as_link_reader_reads_links_of_that_namespace_only() {
         is_it.then_some(()).ok_or(err)
     })
     .await;
+    // A user's own invitation as well, and without a right to read users.
+    let own = json!({"kind": "Invitation", "metadata": {"name": "ada.invite", "labels": {marks::MADE_BY: "ada"}},
+        "spec": {"tenantRef": {"name": "acme"}, "email": "ada@acme.example"}});
+    ns.apply(own).await;
+    let (code, _, err) = says(desk, &ns, &["link", "ada"]).await;
+    assert!(code == Some(1) && err.contains("there is no link of \"ada.invite\" yet"), "{err}");
     let (code, out, err) = says(desk, &other, &["link", "grace"]).await;
     assert!(code == Some(1) && out.is_empty() && err.contains("verbs: [get]"), "{out} {err}");
     let (code, _, err) = says(desk, &ns, &["revoke", "grace"]).await;

@@ -20,10 +20,9 @@ pub fn find(text: &str) -> Option<Rule> {
 const RULES: &[(&str, Rule)] = &[
     // Nothing was there before: a file has no history.
     ("self == oldSelf", |_| None),
-    ("duration(self) >= duration('5m') && duration(self) <= duration('2160h')", |value| {
-        let length = text(value).parse::<HumanDuration>().map(|duration| duration.length().as_secs());
-        whole(length.is_ok_and(|length| (5 * 60..=2160 * 3600).contains(&length)))
-    }),
+    ("duration(self) >= duration('5m') && duration(self) <= duration('2160h')", |value| within(value, 5 * 60)),
+    ("duration(self) >= duration('1m') && duration(self) <= duration('2160h')", |value| within(value, 60)),
+    ("self.all(n, self.exists_one(o, o == n))", distinct),
     ("self.all(r, self.exists_one(o, o == r))", distinct),
     ("self.all(g, self.exists_one(o, o == g))", distinct),
     ("self.all(w, self.exists_one(o, o == w))", distinct),
@@ -87,6 +86,12 @@ const RULES: &[(&str, Rule)] = &[
 /// The value itself, unless the rule holds.
 fn whole(holds: bool) -> Option<Way> {
     (!holds).then(Way::default)
+}
+
+/// A duration of at least so many seconds and at most 90 days.
+fn within(value: &Value, least: i64) -> Option<Way> {
+    let length = text(value).parse::<HumanDuration>().map(|duration| duration.length().as_secs());
+    whole(length.is_ok_and(|length| (least..=2160 * 3600).contains(&length)))
 }
 
 fn text(value: &Value) -> &str {
