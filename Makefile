@@ -7,7 +7,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build crds chart roles image fmt lint deny unit integration test demo control-plane clean
+.PHONY: help build crds chart roles command-line image fmt lint deny unit integration test demo control-plane clean
 
 CONTROL_PLANE := tests/control-plane/control-plane run
 # The demo and the shell find `portal-operator` by name, as a user would.
@@ -29,6 +29,9 @@ chart: ## write the README of the chart from its values
 roles: ## write the tables of docs/roles.md from examples/portals
 	WRITE=1 cargo test -q --test docs the_tables_of_roles
 
+command-line: ## write the reference of docs/command-line.md from --help
+	WRITE=1 cargo test -q --test docs the_reference
+
 image: ## make the image of the operator with buildah, without a daemon (PROFILE=dev: quickly)
 	.ci/image
 
@@ -43,7 +46,7 @@ deny: ## check licences, banned crates, sources and, where possible, advisories
 	tests/tools/cargo-deny
 
 unit: ## run the tests that need nothing but the crate and its files
-	cargo test --lib --test house --test docs --test mails
+	cargo test --lib --test house --test docs --test lint --test mails
 
 # Compiled first, so that the control plane does not idle while cargo works. KEEP=1 leaves its folder behind. The order
 # matters: crowds are timed and want the machine to themselves, one target kills the API server, and the last one reads

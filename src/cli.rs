@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::api::duration::HumanDuration;
+use crate::command;
 
 /// Declare a B2B customer portal in YAML: tenants, users, groups and invitations.
 #[derive(Debug, Parser)]
@@ -28,6 +29,9 @@ pub enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// What people do, as `kubectl portal`, too.
+    #[command(flatten)]
+    People(command::Command),
 }
 
 /// How logs are written.
@@ -121,4 +125,60 @@ pub struct Run {
     /// How logs are written.
     #[arg(long, env = "PORTAL_OPERATOR_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+}
+
+/// How kubectl's plugin is called (<https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/>).
+const PLUGIN: &str = "kubectl-portal";
+
+/// Reads the arguments of this process; with them, the command line by which they were read. Installed or linked as
+/// `kubectl-portal`, it is `kubectl portal`.
+pub fn parse() -> (Cli, clap::Command) {
+    let name = std::env::args_os().next().map(PathBuf::from);
+    let is_plugin = name.as_deref().and_then(|path| path.file_stem()).is_some_and(|stem| stem == PLUGIN);
+    let whole = command(is_plugin);
+    let matches = whole.clone().get_matches();
+    (Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()), whole)
+}
+
+/// The command line, under the name by which it is called. As a plugin it is for people: what runs the operator is not
+/// shown, and examples are written as kubectl's.
+pub fn command(is_plugin: bool) -> clap::Command {
+    let command = Cli::command();
+    if is_plugin {
+        let command = command.name(PLUGIN).bin_name("kubectl portal");
+        return command.mut_subcommand("run", |run| run.hide(true)).mut_subcommand("crds", |crds| crds.hide(true));
+    }
+    command.mut_subcommands(|sub| match sub.get_after_help().map(ToString::to_string) {
+        Some(help) => sub.after_help(help.replace("kubectl portal", "portal-operator")),
+        None => sub,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_under_both_names() {
+        command(false).debug_assert();
+        command(true).debug_assert();
+    }
+
+    #[test]
+    fn every_command_for_people_has_a_sentence_and_an_example() {
+        let shown = |sub: &&clap::Command| !["run", "crds", "help"].contains(&sub.get_name());
+        for is_plugin in [false, true] {
+            for sub in command(is_plugin).get_subcommands().filter(shown) {
+                let (name, about) = (sub.get_name(), sub.get_about().map(ToString::to_string).unwrap_or_default());
+                assert!(!about.is_empty() && about.len() <= 70, "{name}: {about:?}");
+                let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let called = if is_plugin { "kubectl portal " } else { "portal-operator " };
+                assert!(help.contains("Examples:\n  ") && help.contains(called), "{name}: {help}");
+                assert!(
+                    !help.contains(if is_plugin { "portal-operator " } else { "kubectl portal " }),
+                    "{name}: {help}"
+                );
+            }
+        }
+    }
 }

@@ -5,11 +5,13 @@
 //! * [`api`]: what users write and read. Serde and schema.
 //! * [`plan`]: what follows from what was seen. Pure.
 //! * [`shell`]: hands. One file for each way to touch the world.
-//! * [`controller`] and [`web`]: the loop, and the page with its JSON API. Neither knows the other.
+//! * [`controller`], [`web`] and [`command`]: the loop, the page with its JSON API, and hands for people. None knows
+//!   another.
 //! * [`cli`] and [`run`]: settings, and what is set to work by them.
 
 pub mod api;
 pub mod cli;
+pub mod command;
 pub mod controller;
 pub mod plan;
 pub mod run;

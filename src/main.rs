@@ -1,24 +1,25 @@
 //! `portal-operator`: the operator, its web server and its CRDs.
 
 use std::io::Write;
+use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
-use portal_operator::cli::{Cli, Command, LogFormat};
+use portal_operator::cli::{self, Command, LogFormat};
 use portal_operator::{api, run};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {
+fn main() -> anyhow::Result<ExitCode> {
+    let (cli, whole) = cli::parse();
+    match cli.command {
         Command::Crds { dir: None } => {
             let mut out = std::io::stdout().lock();
             for (_, yaml) in api::crd_files()? {
                 write!(out, "---\n{yaml}")?;
             }
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         Command::Crds { dir: Some(dir) } => {
             std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
@@ -26,12 +27,14 @@ fn main() -> anyhow::Result<()> {
                 let path = dir.join(name);
                 std::fs::write(&path, yaml).with_context(|| format!("cannot write {}", path.display()))?;
             }
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
         Command::Run(settings) => {
             log(settings.log_format);
-            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(*settings))
+            tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run::run(*settings))?;
+            Ok(ExitCode::SUCCESS)
         }
+        Command::People(command) => Ok(command.run(whole)),
     }
 }
 

@@ -9,6 +9,8 @@ use portal_operator::api::{GROUP, Group, Invitation, Portal, PortalUser, Tenant}
 use portal_operator::cli::Cli;
 use serde_json::Value;
 
+#[path = "docs/command_line.rs"]
+mod command_line;
 #[path = "docs/mail.rs"]
 mod mail;
 #[path = "docs/operations.rs"]
@@ -21,6 +23,7 @@ const DOCUMENTS: &[&str] = &[
     "CONTRIBUTING.md",
     "SECURITY.md",
     "CHANGELOG.md",
+    "docs/command-line.md",
     "docs/conditions.md",
     "docs/mail.md",
     "docs/operations.md",

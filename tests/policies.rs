@@ -10,6 +10,8 @@ mod story;
 
 #[path = "policies/assign.rs"]
 mod assign;
+#[path = "policies/commands.rs"]
+mod commands;
 #[path = "policies/controllers.rs"]
 mod controllers;
 #[path = "policies/cost.rs"]

@@ -94,7 +94,7 @@ async fn names_of_all_scripts_are_welcome() {
 }
 
 /// Values by kind and pointer, each with words that the answer has to contain.
-fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str)> {
+pub fn wrong() -> Vec<(&'static str, &'static str, Value, &'static str)> {
     let many = |count: usize| Value::from((0..count).map(|n| format!("role-{n}")).collect::<Vec<_>>());
     let long = |length: usize| Value::from("x".repeat(length));
     let duration = "between 5m and 90d";
@@ -239,10 +239,9 @@ async fn what_is_wrong_is_refused_with_words_that_help() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-#[tokio::test]
-async fn what_is_unusual_but_right_is_accepted() {
-    let Some(ns) = Namespace::new("right").await else { return };
-    let right = [
+/// Values that look wrong at first and are not.
+pub fn right() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
         ("Invitation", "/spec/expiresAfter", json!("14d")),
         ("Invitation", "/spec/expiresAfter", json!("24h")),
         ("Invitation", "/spec/expiresAfter", json!("1w2d")),
@@ -276,8 +275,13 @@ async fn what_is_unusual_but_right_is_accepted() {
         ("Invitation", "/spec/message", json!("one\ntwo\n\nthree")),
         ("Invitation", "/spec/locale", json!("zh-Hant-TW")),
         ("Invitation", "/metadata/name", json!("x".repeat(240))),
-    ];
-    for (kind, pointer, value) in right {
+    ]
+}
+
+#[tokio::test]
+async fn what_is_unusual_but_right_is_accepted() {
+    let Some(ns) = Namespace::new("right").await else { return };
+    for (kind, pointer, value) in right() {
         let example = with(kind, pointer, value.clone());
         assert_eq!(ns.objection(&example).await, None, "{kind}{pointer} = {value}");
         let read = match kind {

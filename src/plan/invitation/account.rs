@@ -80,8 +80,18 @@ pub(super) fn withheld(invitation: &Invitation, seen: &Seen) -> Vec<String> {
     roles.chain(grants).chain(groups).collect()
 }
 
-/// `<tenant>.<address slug>-<hash of tenant and address>`.
+/// The name of an account that an acceptance makes: the dot is the operator's.
 fn account_name(tenant: &str, address: &Address) -> String {
+    format!("{tenant}.{}", slug(tenant, address))
+}
+
+/// The name for an Invitation of this address into this tenant, the same each time that somebody asks for one.
+pub fn invitation_name(tenant: &str, address: &Address) -> String {
+    format!("{tenant}-{}", slug(tenant, address))
+}
+
+/// `<address in letters and digits>-<hash of tenant and address>`.
+fn slug(tenant: &str, address: &Address) -> String {
     use sha2::{Digest, Sha256};
     let sign = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let slug: String = address.canonical().chars().map(sign).take(40).collect();
@@ -89,7 +99,7 @@ fn account_name(tenant: &str, address: &Address) -> String {
     let hash: String = hash.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
     // An address of signs alone leaves no slug: a name may not begin with a hyphen.
     let name = format!("{}-{hash}", slug.trim_matches('-'));
-    format!("{tenant}.{}", name.trim_start_matches('-'))
+    name.trim_start_matches('-').to_owned()
 }
 
 #[cfg(test)]
@@ -102,5 +112,18 @@ mod tests {
         assert_eq!(name("Grace@ACME.example "), name("grace@acme.example"));
         assert_ne!(name("grace+x@acme.example"), name("grace-x@acme.example"));
         assert!(name("grace@acme.example").starts_with("acme.grace-acme-example-"));
+    }
+
+    #[test]
+    fn an_invitation_has_one_name_that_is_nobody_elses() {
+        let name = |tenant: &str, email: &str| invitation_name(tenant, &Address::parse(email).expect("an address"));
+        assert_eq!(name("acme", "Grace@ACME.example "), name("acme", "grace@acme.example"));
+        assert_ne!(name("acme-a", "b@c.example"), name("acme", "a-b@c.example"), "the hash tells tenants apart");
+        for email in ["__@_.example", "дед@пример.рф", &format!("{}@{}.example", "x".repeat(64), "y".repeat(60))]
+        {
+            let Some(address) = Address::parse(email) else { continue };
+            let name = invitation_name(&"t".repeat(63), &address);
+            assert!(name.len() <= 127 && !name.contains('.') && !name.ends_with('-'), "{name}");
+        }
     }
 }

@@ -25,7 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
-pub use account::account;
+pub use account::{account, invitation_name};
 pub use follow_up::mail;
 pub use hold::{Hold, can_be_mailed, until_scheduled};
 pub use standing::{Answer, Standing, answer, is_open, needs_seat, standing};
