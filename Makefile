@@ -46,7 +46,7 @@ deny: ## check licences, banned crates, sources and, where possible, advisories
 	tests/tools/cargo-deny
 
 unit: ## run the tests that need nothing but the crate and its files
-	cargo test --lib --test house --test docs --test lint
+	cargo test --lib --test house --test docs --test lint --test mails
 
 # Compiled first, so that the control plane does not idle while cargo works. KEEP=1 leaves its folder behind. The order
 # matters: crowds are timed and want the machine to themselves, one target kills the API server, and the last one reads

@@ -11,6 +11,8 @@ use serde_json::Value;
 
 #[path = "docs/command_line.rs"]
 mod command_line;
+#[path = "docs/mail.rs"]
+mod mail;
 #[path = "docs/operations.rs"]
 mod operations;
 #[path = "docs/roles.rs"]
@@ -23,6 +25,7 @@ const DOCUMENTS: &[&str] = &[
     "CHANGELOG.md",
     "docs/command-line.md",
     "docs/conditions.md",
+    "docs/mail.md",
     "docs/operations.md",
     "docs/roles.md",
 ];

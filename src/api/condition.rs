@@ -23,6 +23,8 @@ pub mod types {
     pub const EXPIRED: &str = "Expired";
     /// Portal: its mail can go out.
     pub const MAIL_READY: &str = "MailReady";
+    /// Portal: its own texts can be used.
+    pub const TEXTS_READY: &str = "TextsReady";
     /// Tenant: the portal of this customer is switched on.
     pub const PORTAL_ACTIVE: &str = "PortalActive";
     /// Tenant: at least one registered user holds each role that a tenant has to keep.
@@ -229,6 +231,10 @@ reasons! {
     RelaySecretNotFound,
     /// The Secret with the portal's relay cannot be used.
     RelaySecretInvalid,
+    /// The ConfigMap with the portal's texts does not exist.
+    TemplatesNotFound,
+    /// A text of the portal's own cannot be used.
+    TemplateInvalid,
     /// Sender or Reply-To cannot be used as a mailbox.
     SenderInvalid,
 

@@ -189,6 +189,9 @@ pub struct InvitationStatus {
     /// The reminder of the link that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reminder: Option<Dispatch>,
+    /// The mails that tell who invited what became of the link that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notices: Option<Notices>,
     /// Conditions Ready, Delivered, Accepted, Expired, and Reconciling or Stalled where they apply.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -203,6 +206,18 @@ pub struct AccountRef {
     /// Its UID: an account that was deleted and made again is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+}
+
+/// Mails to who invited.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notices {
+    /// That the person accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Dispatch>,
+    /// That nobody answered in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<Dispatch>,
 }
 
 /// A mail besides the invitation itself: its attempt and when it was delivered.

@@ -110,6 +110,27 @@ pub struct PortalInvitations {
     /// How links reach people: `Email` or `Link`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// One reminder, so long before the end of a link that nobody has answered: 1m to 90d, such as `6h`. It is for links that
+    /// live longer than that, and that were mailed. Omitted: no reminder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1m') && duration(self) <= duration('2160h')")
+        .message("remindBefore is between 1m and 90d"))]
+    pub remind_before: Option<HumanDuration>,
+    /// Of what the PortalUser of `invitedByRef` is told by mail: that somebody `Accepted`, or that an invitation `Expired`.
+    /// For users who are registered and active. Omitted: of nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2))]
+    #[x_kube(validation = Rule::new("self.all(n, self.exists_one(o, o == n))").message("one is named twice"))]
+    pub notify_inviter: Vec<InvitationNews>,
+}
+
+/// What becomes of an invitation, as news for who invited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum InvitationNews {
+    /// The person accepted.
+    Accepted,
+    /// Nobody answered in time.
+    Expired,
 }
 
 /// How a portal mails.
@@ -128,6 +149,10 @@ pub struct PortalMail {
     /// with further certificates to trust. Default: the operator's relay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smtp_secret_ref: Option<LocalRef>,
+    /// A ConfigMap of this namespace with texts of this portal's own, by keys such as `invitation.de.subject`,
+    /// `invitation.de.txt` and `invitation.de.html` (without a language: for all others). Default: the built-in texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templates_ref: Option<LocalRef>,
     /// True keeps all mail of this portal back.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold: bool,
@@ -236,7 +261,7 @@ pub struct PortalStatus {
     /// How many tenants name this portal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<i64>,
-    /// Conditions Ready and MailReady.
+    /// Conditions Ready and MailReady, and TextsReady where `mail.templatesRef` is set.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,

@@ -233,6 +233,8 @@ impl Concerning for Invitation {
             let facts = i.status.clone().map(|s| crate::api::InvitationStatus {
                 conditions: Vec::new(),
                 observed_generation: None,
+                reminder: None,
+                notices: None,
                 ..s
             });
             (i.spec.clone(), facts, i.uid())
@@ -265,6 +267,19 @@ pub fn of_relay(namespace: &str, secret: &str, tables: &Tables) -> Vec<Concern> 
     for portal in tables.portals.marked(&mark) {
         circle.one(KindId::Portal, &portal.name_any(), Pace::InLine);
         circle.of_portal(&portal.name_any());
+    }
+    circle.concerns
+}
+
+/// Whom a change of a portal's texts concerns: the portal, which tells of them; the first time, all whose mails waited.
+pub fn of_texts(namespace: &str, config_map: &str, first: bool, tables: &Tables) -> Vec<Concern> {
+    let mut circle = Circle::in_namespace(namespace, tables);
+    let mark = Mark::Texts(namespace.to_owned(), config_map.to_owned());
+    for portal in tables.portals.marked(&mark) {
+        circle.one(KindId::Portal, &portal.name_any(), Pace::InLine);
+        if first {
+            circle.of_portal(&portal.name_any());
+        }
     }
     circle.concerns
 }

@@ -27,7 +27,7 @@ use crate::shell::status::{self, Written};
 use crate::shell::table::{Change, Key, KindId, Name};
 use crate::shell::watch::{Told, watch};
 use crate::shell::world::Claim;
-use crate::shell::{Context, Shared, effects, workloads};
+use crate::shell::{Context, Shared, effects, texts, workloads};
 use concerns::{Concern, Concerning, Pace};
 
 /// Steps that one turn may take: attempt, outcome and a little more. More means that a plan does not come to rest. What
@@ -160,8 +160,8 @@ fn decide<'a, K: Kind>(
             return Decision { plan: object.plan(&tables, view, facts, now), claim: None, waits };
         }
     }
-    let claim = ctx.world.claim(&mut tables, key);
-    Decision { plan, claim: Some(claim), waits: false }
+    let claim = plan.invites().then(|| ctx.world.claim(&mut tables, key));
+    Decision { plan, claim, waits: false }
 }
 
 /// Takes the answer to an own write for known, and tells those whom it concerns.
@@ -365,7 +365,10 @@ async fn follow<K: Concerning>(ctx: Shared, namespace: Option<String>) {
             }
             match K::ID {
                 KindId::Tenant => watch_workloads(&told_ctx),
-                KindId::Portal => watch_relays(&told_ctx),
+                KindId::Portal => {
+                    watch_relays(&told_ctx);
+                    watch_texts(&told_ctx);
+                }
                 _ => {}
             }
         }
@@ -414,6 +417,19 @@ fn watch_relays(ctx: &Shared) {
             concerns.iter().for_each(|concern| push(&changed, concern));
         };
         tokio::spawn(relays::follow(ctx.clone(), name, made, changed));
+    }
+}
+
+/// Begins to follow each ConfigMap that some portal words its mails by.
+fn watch_texts(ctx: &Shared) {
+    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|portal| texts::config_map_of(portal)).collect();
+    for name in named.into_iter().filter(|name| ctx.texts.is_new(name)) {
+        let told = ctx.clone();
+        let changed = move |(namespace, name): &Name, first| {
+            let concerns = concerns::of_texts(namespace, name, first, &told.world.look());
+            concerns.iter().for_each(|concern| push(&told, concern));
+        };
+        tokio::spawn(texts::follow(ctx.clone(), name, changed));
     }
 }
 

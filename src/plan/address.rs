@@ -28,7 +28,8 @@ impl Address {
         if local.is_empty() || local.len() > 64 || !local.chars().all(|c| plain(c) && c != '@') {
             return None;
         }
-        if local.starts_with('.') || local.ends_with('.') || local.contains("..") {
+        // What looks like an encoded word (RFC 2047) is decoded by some on the way, to an address of somebody else's choice.
+        if local.starts_with('.') || local.contains("=?") || local.ends_with('.') || local.contains("..") {
             return None;
         }
         let domain = idna::domain_to_ascii_strict(domain).ok()?;
@@ -107,6 +108,7 @@ mod tests {
             ".ada@a.example",
             "ada@127.0.0.1",
             "a\r\n@b.example",
+            "=?utf-8?q?eve=40evil.example=3e?=@acme.example",
             "ada@-x-.example\u{202e}",
             &long,
         ] {

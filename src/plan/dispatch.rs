@@ -1,4 +1,5 @@
-//! Attempts: what to do next about one mail that is wanted. One mechanism for invitations and activations.
+//! Attempts: what to do next about one mail that is wanted. One mechanism for invitations, reminders,
+//! activations and notices.
 //!
 //! ```text
 //!  wanted ──▶ Begin(number 1) ──no outcome, holder gone──▶ Repeat(number + 1, same start, same bytes, repeat time)
@@ -12,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::delivery::Outcome;
-use super::{Me, Purpose};
+use super::{Fact, Facts, Me, Purpose};
 use crate::api::condition::Reason;
-use crate::api::{Attempt, AttemptFailure};
+use crate::api::{Attempt, AttemptFailure, Dispatch};
 
 /// The longest SMTP transaction (D): who is not the leader may take a silent holder's attempt over after it. It leaves
 /// room for a sender who writes the final dot at the last moment ([`LAST_DOT`]) and then waits 10 minutes for the answer
@@ -111,6 +112,19 @@ fn taken_over_at(attempt: &Attempt, me: &Me) -> Option<Timestamp> {
 /// late before it began, and two who wait for the same time would take it from each other again and again.
 pub fn begun_at(attempt: &Attempt) -> Option<Timestamp> {
     attempt.repeat_time.as_ref().or(attempt.start_time.as_ref()).map(|time| time.0)
+}
+
+/// Takes what was learned of a mail besides the invitation into its record. Whoever delivered it: the mail is out.
+pub fn learn(record: &mut Dispatch, purpose: Purpose, uid: &str, facts: &Facts) {
+    for fact in facts {
+        let Fact::Delivery { purpose: of, serial, number, outcome, at } = fact else { continue };
+        let Some(attempt) = record.attempt.as_mut().filter(|a| *of == purpose && a.serial == *serial) else { continue };
+        if matches!(outcome, Outcome::Delivered { .. }) {
+            record.sent_time.get_or_insert(Time(*at));
+        } else if attempt.number == *number {
+            attempt.failure = failure(outcome, uid, attempt, *at);
+        }
+    }
 }
 
 /// How a try that delivered nothing (or nobody knows) is recorded.

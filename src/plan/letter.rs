@@ -1,24 +1,76 @@
 //! The words of a mail: subject, text and HTML.
 //!
-//! Letters are data until the last moment; the link is added by whoever delivers, and is kept nowhere else.
+//! Letters are data until the last moment; the link is added by whoever delivers, and is kept nowhere else. The words are
+//! a portal's own where it has some that can be used, else the built-in ones: a wrong template stops no mail.
+
+mod engine;
+mod layout;
+mod own;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
+
+pub use own::{Fault, Texts, TextsSeen, VARIABLES};
+use words::Language;
 
 /// What a letter is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Occasion {
     /// Somebody is invited.
     Invitation,
+    /// Somebody was invited and has not answered.
+    Reminder,
     /// A customer's portal was switched on for the first time.
     Activation {
         /// Its address.
         url: String,
     },
+    /// Somebody accepted: for who invited.
+    Accepted {
+        /// The portal's address, if it has one.
+        url: Option<String>,
+    },
+    /// Somebody did not answer in time: for who invited.
+    Expired {
+        /// The portal's address, if it has one.
+        url: Option<String>,
+    },
+}
+
+impl Occasion {
+    /// All words of [`Occasion::as_str`].
+    pub const WORDS: [&str; 5] = ["invitation", "reminder", "activation", "accepted", "expired"];
+
+    /// The word for it, as the keys of a portal's own texts have it.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Occasion::Invitation => "invitation",
+            Occasion::Reminder => "reminder",
+            Occasion::Activation { .. } => "activation",
+            Occasion::Accepted { .. } => "accepted",
+            Occasion::Expired { .. } => "expired",
+        }
+    }
+
+    /// Whether its mail carries the invitation's link, and not an address that everybody may know.
+    pub const fn has_secret_link(&self) -> bool {
+        matches!(self, Occasion::Invitation | Occasion::Reminder)
+    }
+
+    /// The address that its mail carries; empty where it carries none.
+    fn url<'a>(&'a self, link: &'a str) -> &'a str {
+        match self {
+            Occasion::Invitation | Occasion::Reminder => link,
+            Occasion::Activation { url } => url,
+            Occasion::Accepted { url } | Occasion::Expired { url } => url.as_deref().unwrap_or_default(),
+        }
+    }
 }
 
 /// All that a letter says, but for the link.
@@ -26,8 +78,10 @@ pub enum Occasion {
 pub struct Letter {
     /// What it is about.
     pub occasion: Occasion,
-    /// Language.
-    pub locale: Option<String>,
+    /// Languages (BCP 47), the most wanted first. The last one is the portal's.
+    pub locales: Vec<String>,
+    /// The portal's own texts.
+    pub texts: Arc<Texts>,
     /// The product's name, where it has one.
     pub portal: Option<String>,
     /// The customer's name.
@@ -36,6 +90,8 @@ pub struct Letter {
     pub given_name: Option<String>,
     /// Who invites.
     pub inviter: Option<String>,
+    /// Who was invited, in a mail to who invites.
+    pub invitee: Option<String>,
     /// A personal message; it may have several lines.
     pub message: Option<String>,
     /// From when on the link can no longer be used.
@@ -52,6 +108,8 @@ pub struct Composed {
     pub text: String,
     /// The HTML part.
     pub html: String,
+    /// The language that it is written in (BCP 47).
+    pub language: String,
 }
 
 impl fmt::Debug for Composed {
@@ -60,136 +118,58 @@ impl fmt::Debug for Composed {
     }
 }
 
-/// Instructions that one template may take: a letter needs a few hundred.
-const FUEL: u64 = 50_000;
-
-const TEMPLATES: &[(&str, &str)] = &[
-    ("invitation.subject", include_str!("letter/invitation.subject")),
-    ("invitation.txt", include_str!("letter/invitation.txt")),
-    ("invitation.html", include_str!("letter/invitation.html")),
-    ("activation.subject", include_str!("letter/activation.subject")),
-    ("activation.txt", include_str!("letter/activation.txt")),
-    ("activation.html", include_str!("letter/activation.html")),
-];
-
-/// The built-in templates, parsed once. A constant in effect: it depends on nothing but the program's text.
-fn templates() -> &'static Environment<'static> {
-    static PARSED: OnceLock<Environment<'static>> = OnceLock::new();
-    PARSED.get_or_init(|| {
-        // A line that holds only a tag leaves nothing behind.
-        let layout = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default();
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        environment.set_syntax(layout);
-        environment.set_auto_escape_callback(
-            |name| {
-                if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
-            },
-        );
-        for (name, source) in TEMPLATES {
-            environment.add_template(name, source).expect("a test renders every built-in template");
-        }
-        environment
-    })
+/// Whose words a letter takes.
+enum Choice<'a> {
+    /// The portal's own of this key (`invitation.de`), in this language.
+    Own(&'a own::Set, String),
+    /// The built-in ones.
+    BuiltIn,
 }
 
 impl Letter {
-    /// The words with their link. An error means that a template is broken.
+    /// The words with their link. An error means that a built-in template is broken.
     pub fn compose(&self, link: &str) -> Result<Composed, minijinja::Error> {
-        let (name, url) = match &self.occasion {
-            Occasion::Invitation => ("invitation", link),
-            Occasion::Activation { url } => ("activation", url.as_str()),
-        };
-        let message = self.message.as_deref().unwrap_or_default().trim();
-        let words = context! {
-            portal => one_line(self.portal.as_deref().unwrap_or_default()),
-            tenant => one_line(&self.tenant),
-            given_name => one_line(self.given_name.as_deref().unwrap_or_default()),
-            inviter => one_line(self.inviter.as_deref().unwrap_or_default()),
-            message_lines => message.lines().map(str::to_owned).collect::<Vec<_>>(),
-            expiration => self.expiration.map(in_words).unwrap_or_default(),
-            url => url.to_owned(),
-        };
-        let render = |part: &str| templates().get_template(&format!("{name}.{part}"))?.render(&words);
-        let subject = render("subject")?.split_whitespace().collect::<Vec<_>>().join(" ");
-        Ok(Composed { subject, text: render("txt")?, html: render("html")? })
+        let (choice, language) = self.choose();
+        if let Choice::Own(set, tag) = choice {
+            // Checked when it changed, and still: what people wrote may lead it where no sample did.
+            let own = set.compose(self, self.occasion.url(link), language, &tag);
+            if let Ok(composed) = own {
+                return Ok(composed);
+            }
+        }
+        layout::built_in(self, self.occasion.url(link), language)
     }
+
+    /// Whose words, and in which language. For each wanted language, the portal's own; then its own without language;
+    /// then the first wanted language that is built in; then English.
+    fn choose(&self) -> (Choice<'_>, &'static Language) {
+        let occasion = self.occasion.as_str();
+        let general = self.texts.get(occasion, "");
+        for locale in &self.locales {
+            for tag in words::tags(locale) {
+                if let Some(set) = self.texts.get(occasion, &tag) {
+                    return (Choice::Own(set, tag), words::nearest(locale));
+                }
+            }
+            if let Some(language) = words::built_in(locale).filter(|_| general.is_none()) {
+                return (Choice::BuiltIn, language);
+            }
+        }
+        let portal = self.locales.last().map_or("en", String::as_str);
+        match general {
+            Some(set) => (Choice::Own(set, portal.to_owned()), words::nearest(portal)),
+            None => (Choice::BuiltIn, words::english()),
+        }
+    }
+}
+
+/// The languages of a letter: those of the reader and the customer where they have one, and the portal's, else English.
+pub fn languages(wanted: [&Option<String>; 2], portal: Option<&String>) -> Vec<String> {
+    let portal = portal.map_or("en", String::as_str);
+    wanted.into_iter().flatten().map(String::as_str).chain([portal]).map(str::to_owned).collect()
 }
 
 /// A name, on one line whatever somebody managed to store.
 fn one_line(name: &str) -> String {
     name.split(|c: char| c.is_control() || c.is_whitespace()).filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// A time with date and zone, as people read it.
-fn in_words(at: Timestamp) -> String {
-    at.strftime("%A, %-d %B %Y, %H:%M UTC").to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::testing::t;
-    use super::*;
-
-    fn letter(occasion: Occasion) -> Letter {
-        Letter {
-            occasion,
-            locale: None,
-            portal: None,
-            tenant: "ACME & Söhne <b>".into(),
-            given_name: Some("Grace".into()),
-            inviter: Some("Ada Lovelace".into()),
-            message: Some("See you on board!\n<script>alert(1)</script>".into()),
-            expiration: Some(t(0)),
-        }
-    }
-
-    #[test]
-    fn text_and_html_carry_the_same_one_link() {
-        let mail = letter(Occasion::Invitation).compose("https://portal.example/invitation#abc").expect("composed");
-        for part in [&mail.text, &mail.html] {
-            assert_eq!(part.matches("https://portal.example/invitation#abc").count(), 1, "{part}");
-            assert!(part.contains("15 January 2027, 08:00 UTC"), "{part}");
-            assert!(part.contains("Ada Lovelace"), "{part}");
-        }
-    }
-
-    #[test]
-    fn what_people_wrote_is_never_html() {
-        let html = letter(Occasion::Invitation).compose("https://x.example/#a").expect("composed").html;
-        assert!(!html.contains("<script>") && html.contains("ACME &amp; Söhne &lt;b&gt;"), "{html}");
-    }
-
-    #[test]
-    fn a_product_is_called_by_its_name() {
-        let mut words = letter(Occasion::Invitation);
-        words.portal = Some("Rotor <Portal>".into());
-        let mail = words.compose("l").expect("composed");
-        assert_eq!(mail.subject, "Ada Lovelace invites you to Rotor <Portal> for ACME & Söhne <b>");
-        assert!(
-            mail.text.contains("Ada Lovelace invites you to Rotor <Portal> for ACME & Söhne <b>."),
-            "{}",
-            mail.text
-        );
-        assert!(mail.html.contains("Rotor &lt;Portal&gt;"), "{}", mail.html);
-    }
-
-    #[test]
-    fn a_subject_is_one_line() {
-        let subject = letter(Occasion::Invitation).compose("l").expect("composed").subject;
-        assert_eq!(subject, "Ada Lovelace invites you to the portal of ACME & Söhne <b>");
-    }
-
-    #[test]
-    fn an_activation_carries_the_address_of_the_portal() {
-        let mail = letter(Occasion::Activation { url: "https://acme.example/".into() }).compose("").expect("composed");
-        assert!(mail.text.contains("https://acme.example/") && mail.html.contains("https://acme.example/"));
-    }
-
-    #[test]
-    fn nothing_of_a_composed_letter_is_shown_by_debug() {
-        let mail = letter(Occasion::Invitation).compose("https://secret.example/").expect("composed");
-        assert_eq!(format!("{mail:?}"), "Composed(…)");
-    }
 }

@@ -43,9 +43,14 @@ impl<S> Plan<S> {
         })
     }
 
-    /// Whether this plan delivers a link or a mail at all: then it claims its address and seat while it is carried out.
+    /// Whether this plan delivers a link or a mail at all.
     pub fn delivers(&self) -> bool {
         self.effects.iter().any(|e| matches!(e, Effect::Deliver(_)))
+    }
+
+    /// Whether this plan sends an invitation: then it claims its address and seat while it is carried out.
+    pub fn invites(&self) -> bool {
+        self.effects.iter().any(|e| matches!(e, Effect::Deliver(d) if d.purpose == Purpose::Invitation))
     }
 }
 
@@ -108,21 +113,35 @@ pub enum Child {
     Group(Box<Group>),
 }
 
-/// What a delivery is for. It is part of the link's MAC and of the Message-ID.
+/// What a delivery is for. It is part of the Message-ID; that of the invitation is part of its link's MAC, which a
+/// reminder carries too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// The invitation itself.
     Invitation,
+    /// The same link again, because nobody has answered.
+    Reminder,
     /// The address of a portal that was switched on for the first time.
     Activation,
+    /// For who invited: it was accepted.
+    Accepted,
+    /// For who invited: nobody answered in time.
+    Expired,
 }
 
 impl Purpose {
+    /// All of them.
+    pub const ALL: [Purpose; 5] =
+        [Purpose::Invitation, Purpose::Reminder, Purpose::Activation, Purpose::Accepted, Purpose::Expired];
+
     /// The word for it in MACs, Message-IDs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Purpose::Invitation => "invitation",
+            Purpose::Reminder => "reminder",
             Purpose::Activation => "activation",
+            Purpose::Accepted => "accepted",
+            Purpose::Expired => "expired",
         }
     }
 }
@@ -186,6 +205,8 @@ pub struct Delivery {
 pub enum Fact {
     /// A delivery ended like this.
     Delivery {
+        /// What for.
+        purpose: Purpose,
         /// Serial of the link.
         serial: i64,
         /// Number of the try.

@@ -1,12 +1,15 @@
 //! What follows for a portal, and what it means for the mail of its tenants.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use lettre::message::Mailbox;
 
+use super::letter::{Texts, TextsSeen};
 use super::roles::Catalogue;
 use super::{Plan, RelayName, Settings};
-use crate::api::condition::{Finding, Reason, settle, types};
-use crate::api::{Delivery, Portal, PortalStatus};
+use crate::api::condition::{Finding, Reason, Verdict, settle, types};
+use crate::api::{Delivery, InvitationNews, Portal, PortalStatus};
 
 /// What the world looks like to one portal.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,8 @@ pub struct Seen {
     pub tenants: i64,
     /// How its mail goes out.
     pub post: Post,
+    /// The ConfigMap with its own texts: its name, and what is known of it.
+    pub texts: Option<(String, TextsSeen)>,
 }
 
 /// What is known of the Secret that holds a portal's relay.
@@ -49,6 +54,18 @@ pub struct Post {
     pub base: Option<String>,
     /// The product's name, where it has one.
     pub product: Option<String>,
+    /// The portal's own texts.
+    pub texts: Arc<Texts>,
+}
+
+impl Post {
+    /// With the portal's own texts, of the ConfigMap of this name. Until somebody has looked at it nothing is sent: a mail
+    /// in doubt is repeated in the words that it had. That it is missing or wrong stops no mail.
+    pub fn worded(self, name: &str, seen: &TextsSeen) -> Post {
+        let unseen = || (Reason::TemplatesNotFound, format!("The ConfigMap {name:?} with the texts was not read yet."));
+        let trouble = self.trouble.or_else(|| (*seen == TextsSeen::Unseen).then(unseen));
+        Post { texts: seen.good(), trouble, ..self }
+    }
 }
 
 /// What a portal says of invitations where neither invitation nor tenant does.
@@ -60,6 +77,10 @@ pub struct Defaults {
     pub delivery: Option<Delivery>,
     /// Language.
     pub locale: Option<String>,
+    /// How long before the end of a link its reminder goes out.
+    pub remind_before: Option<SignedDuration>,
+    /// What who invites is told.
+    pub notify_inviter: Vec<InvitationNews>,
 }
 
 /// What this portal says of invitations.
@@ -70,6 +91,8 @@ pub fn defaults(portal: Option<&Portal>) -> Defaults {
         expires_after: invitations.and_then(|i| Some(i.expires_after.as_ref()?.length())),
         delivery: invitations.and_then(|i| i.delivery),
         locale: spec.locale.clone(),
+        remind_before: invitations.and_then(|i| Some(i.remind_before.as_ref()?.length())),
+        notify_inviter: invitations.map(|i| i.notify_inviter.clone()).unwrap_or_default(),
     }
 }
 
@@ -112,13 +135,16 @@ pub fn post(settings: &Settings, portal: Option<&Portal>, secret: &RelaySecret) 
     };
     Post {
         relay,
-        domain: sender.map_or_else(|| "portal-operator.invalid".into(), |s| s.email.domain().to_owned()),
+        domain: sender
+            .and_then(|sender| idna::domain_to_ascii(sender.email.domain()).ok())
+            .unwrap_or_else(|| "portal-operator.invalid".into()),
         from,
         reply_to,
         trouble,
         held,
         base: portal.and_then(|p| p.spec.invitation_url.clone()),
         product: portal.and_then(|p| p.spec.display_name.clone()),
+        texts: Arc::default(),
     }
 }
 
@@ -131,6 +157,7 @@ pub fn plan(portal: &Portal, seen: &Seen, now: Timestamp) -> Plan<PortalStatus> 
         (None, Some(message)) => Finding::new(types::MAIL_READY, false, Reason::Held, message.clone()),
         (None, None) => Finding::new(types::MAIL_READY, true, Reason::Ready, "Mail of this portal can go out."),
     };
+    let texts = seen.texts.as_ref().map(|(name, texts)| worded(name, texts));
     let circle = |what: &str, names: Vec<String>| {
         let message =
             format!("These {what} require each other in a circle and are worth nothing: {}.", names.join(", "));
@@ -143,6 +170,8 @@ pub fn plan(portal: &Portal, seen: &Seen, now: Timestamp) -> Plan<PortalStatus> 
         circle("roles", roles.into_iter().collect())
     } else if let Some((reason, message)) = &seen.post.trouble {
         Finding::new(types::READY, false, *reason, message.clone())
+    } else if let Some(wrong) = texts.as_ref().filter(|texts| texts.verdict != Verdict::True) {
+        Finding { condition: types::READY, ..wrong.clone() }
     } else {
         Finding::new(types::READY, true, Reason::Ready, "The portal can be used.")
     };
@@ -150,9 +179,41 @@ pub fn plan(portal: &Portal, seen: &Seen, now: Timestamp) -> Plan<PortalStatus> 
     let status = PortalStatus {
         observed_generation: generation,
         tenants: Some(seen.tenants),
-        conditions: settle(&stored.conditions, vec![ready, mail], generation, now),
+        conditions: settle(&stored.conditions, [ready, mail].into_iter().chain(texts).collect(), generation, now),
     };
     Plan { status, effects: Vec::new(), wake: None }
+}
+
+/// What is said of a portal's own texts. Mail goes out in any case.
+fn worded(name: &str, seen: &TextsSeen) -> Finding {
+    let finding =
+        |verdict: Verdict, reason, message: String| Finding::new(types::TEXTS_READY, verdict, reason, message);
+    match seen {
+        TextsSeen::Unseen => {
+            let message = format!("The ConfigMap {name:?} with the texts was not read yet.");
+            finding(Verdict::Unknown, Reason::Progressing, message)
+        }
+        TextsSeen::Missing { .. } => {
+            let message = format!(
+                "There is no ConfigMap {name:?} with the portal's texts, or the operator may not watch it. The last good \
+                 texts go on being used, else the built-in ones."
+            );
+            finding(Verdict::False, Reason::TemplatesNotFound, message)
+        }
+        TextsSeen::Here { faults, .. } if faults.is_empty() => {
+            finding(Verdict::True, Reason::Ready, format!("The texts of the ConfigMap {name:?} are used."))
+        }
+        TextsSeen::Here { faults, .. } => {
+            let shown: Vec<String> = faults.iter().take(3).map(ToString::to_string).collect();
+            let more = faults.len().saturating_sub(shown.len());
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            let message = format!(
+                "In the ConfigMap {name:?}: {}{more}. Instead, the last good text is used, else the built-in one.",
+                shown.join("; ")
+            );
+            finding(Verdict::False, Reason::TemplateInvalid, message)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -165,7 +226,7 @@ mod tests {
     }
 
     fn reasons(portal: &Portal, secret: &RelaySecret) -> (String, String) {
-        let seen = Seen { tenants: 2, post: post(&settings(), Some(portal), secret) };
+        let seen = Seen { tenants: 2, post: post(&settings(), Some(portal), secret), texts: None };
         let status = plan(portal, &seen, t(0)).status;
         (status.conditions[0].reason.clone(), status.conditions[1].reason.clone())
     }

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+pub use activation::mail;
 pub use workloads::{OURSELVES, known_workloads, reference};
 
 use super::group;
@@ -42,6 +43,8 @@ pub struct Seen {
     pub post: Post,
     /// Address of the portal, for tenants without one of their own.
     pub portal_url: Option<String>,
+    /// Language of the portal.
+    pub portal_locale: Option<String>,
     /// For each role that a tenant has to keep: who holds it.
     pub holders: BTreeMap<String, Holder>,
     /// Who is the first user, if nobody was recorded yet: who was added or who registered first, as the portal has it.

@@ -16,7 +16,6 @@ use super::workloads;
 use crate::api::condition::Reason;
 use crate::api::marks;
 use crate::plan::delivery::Outcome;
-use crate::plan::letter::Occasion;
 use crate::plan::{Channel, Child, Delivery, Effect, Fact, Facts, dispatch};
 
 /// What performing effects brought: facts for the next thought, changes of rows, and the first thing that failed.
@@ -47,7 +46,8 @@ pub async fn perform<K: Kind>(
                     place = None;
                     ctx.metrics.delivered(&delivery, &outcome, ctx.clock.exact());
                     let at = ctx.clock.now();
-                    done.facts.push(Fact::Delivery { serial: delivery.serial, number: delivery.number, outcome, at });
+                    let Delivery { purpose, serial, number, .. } = *delivery;
+                    done.facts.push(Fact::Delivery { purpose, serial, number, outcome, at });
                 }
                 Ok(())
             }
@@ -107,15 +107,15 @@ async fn deliver<K: Kind>(ctx: &Context, object: &K, delivery: &Delivery, _fence
         serial: delivery.serial,
     };
     let base = delivery.base.as_deref().unwrap_or(&ctx.public_url);
-    let link = match &delivery.letter.occasion {
-        Occasion::Invitation => match ctx.keys.link(base, &delivery.key_id, &claim) {
+    let link = match delivery.letter.occasion.has_secret_link() {
+        true => match ctx.keys.link(base, &delivery.key_id, &claim) {
             Some(link) => Some(link),
             None => {
                 let message = "The key that signs this link is gone from its Secret.".into();
                 return Outcome::Deferred { reason: Reason::KeyMissing, message };
             }
         },
-        Occasion::Activation { .. } => None,
+        false => None,
     };
     let link = link.as_ref().map_or("", |link| link.expose());
     match delivery.channel {

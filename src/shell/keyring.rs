@@ -68,7 +68,7 @@ async fn ensure(client: kube::Client, namespace: &str, name: &str) -> Result<(),
 /// Follows the Secret for ever; `changed` is called when another key signs, or none.
 pub async fn follow(ctx: Arc<Context>, namespace: String, name: String, changed: impl Fn()) {
     let trouble = Trouble::new(KEYS.to_owned(), "cannot be watched").shown_in(&ctx.troubles);
-    let mut secrets = std::pin::pin!(watch::secret(ctx.client.clone(), &namespace, &name, trouble));
+    let mut secrets = std::pin::pin!(watch::one::<Secret>(ctx.client.clone(), &namespace, &name, trouble));
     while let Some(secret) = secrets.next().await {
         let secret = match secret {
             Ok(secret) => secret,

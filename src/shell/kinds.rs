@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::relays;
 use super::table::{KindId, Mark, Row, Table};
+use super::texts;
 use super::world::Tables;
 use crate::api::{
     Group, GroupStatus, Invitation, InvitationStatus, Portal, PortalStatus, PortalUser, PortalUserStatus, Tenant,
@@ -107,7 +108,9 @@ impl Row for Portal {
     }
 
     fn marks(&self) -> Vec<Mark> {
-        relays::secret_of(self).map(|(namespace, secret)| Mark::Relay(namespace, secret)).into_iter().collect()
+        let relay = relays::secret_of(self).map(|(namespace, secret)| Mark::Relay(namespace, secret));
+        let texts = texts::config_map_of(self).map(|(namespace, name)| Mark::Texts(namespace, name));
+        relay.into_iter().chain(texts).collect()
     }
 }
 

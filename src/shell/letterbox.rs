@@ -23,8 +23,10 @@ const DOING: &str = "build a mail";
 pub fn mime(delivery: &Delivery, link: &str) -> Result<Mime, Error> {
     let words = delivery.letter.compose(link).map_err(Error::words)?;
     let other = |e: &dyn std::fmt::Display| Error::other(DOING, e.to_string());
-    let mailbox =
-        |text: &str| text.parse::<Mailbox>().map_err(|_| Error::other(DOING, "sender or Reply-To is no mailbox"));
+    let mailbox = |text: &str| {
+        let written = text.parse::<Mailbox>().ok();
+        written.and_then(in_ascii).ok_or_else(|| Error::other(DOING, "sender or Reply-To is no mailbox"))
+    };
     let from = mailbox(&delivery.from)?;
     let to: Address = delivery.to.parse().map_err(|_| Error::other(DOING, "the address cannot be mailed"))?;
     let seconds = u64::try_from(delivery.start.as_second()).map_err(|e| other(&e))?;
@@ -37,6 +39,7 @@ pub fn mime(delivery: &Delivery, link: &str) -> Result<Mime, Error> {
         .subject(header_safe(&words.subject))
         .date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
         .message_id(Some(format!("<{}>", delivery.message_id)))
+        .raw_header(automatic("Content-Language", &words.language))
         .raw_header(automatic("Auto-Submitted", "auto-generated"))
         .raw_header(automatic("X-Auto-Response-Suppress", "All"));
     if let Some(reply_to) = &delivery.reply_to {
@@ -51,6 +54,12 @@ pub fn mime(delivery: &Delivery, link: &str) -> Result<Mime, Error> {
         .singlepart(part(ContentType::TEXT_HTML, words.html));
     let bytes = builder.multipart(body).map_err(|e| other(&e))?.formatted();
     Ok(Mime { from: from.email, bytes })
+}
+
+/// A mailbox with its domain in ASCII (IDNA): relays without SMTPUTF8 know no other.
+fn in_ascii(mailbox: Mailbox) -> Option<Mailbox> {
+    let domain = idna::domain_to_ascii(mailbox.email.domain()).ok()?;
+    Some(Mailbox::new(mailbox.name, Address::new(mailbox.email.user(), domain).ok()?))
 }
 
 /// A subject that already looks like an encoded word (RFC 2047) would be passed on as it is, and decoded by mail
@@ -86,11 +95,13 @@ mod tests {
             to: "grace@acme.example".into(),
             letter: Letter {
                 occasion: Occasion::Invitation,
-                locale: None,
+                locales: vec!["en".into()],
+                texts: std::sync::Arc::default(),
                 portal: None,
                 tenant: tenant.into(),
                 given_name: Some("Grace".into()),
                 inviter: None,
+                invitee: None,
                 message: Some(message.into()),
                 expiration: Some(Timestamp::from_second(1_800_086_400).expect("in range")),
             },
@@ -120,7 +131,7 @@ mod tests {
     #[test]
     fn what_looks_like_an_encoded_word_is_not_passed_on_as_one() {
         let mail = mail("=?utf-8?Q?evil?=", "Hi");
-        assert!(!mail.contains("Subject: Your invitation to the portal of =?utf-8?Q?evil?="), "{mail}");
+        assert!(!mail.contains("Subject: Your invitation to the customer portal of =?utf-8?Q?evil?="), "{mail}");
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Metrics {
 
     /// A counter that appears with its first event hides that event from `rate()`.
     fn begin_at_zero(&self) {
-        for purpose in [Purpose::Invitation, Purpose::Activation].map(Purpose::as_str) {
+        for purpose in Purpose::ALL.map(Purpose::as_str) {
             for outcome in Outcome::WORDS {
                 drop(self.mails.get_or_create(&Mail { purpose, outcome }));
             }

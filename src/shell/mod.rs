@@ -17,6 +17,7 @@ pub mod mail_url;
 pub mod mailer;
 pub mod metrics;
 pub mod observe;
+pub mod preview;
 pub mod queue;
 pub mod relay;
 pub mod relays;
@@ -24,6 +25,7 @@ pub mod rights;
 pub mod smtp;
 pub mod status;
 pub mod table;
+pub mod texts;
 pub mod trouble;
 pub mod watch;
 pub mod wire;
@@ -48,6 +50,8 @@ pub struct Context {
     pub alarm: alarm::Alarm,
     /// Relays: the operator's and those of portals.
     pub relays: relays::Relays,
+    /// ConfigMaps with portals' texts that are followed.
+    pub texts: texts::Followed,
     /// Keys that sign and verify links.
     pub keys: link::Keys,
     /// Tells the story to `kubectl describe`.

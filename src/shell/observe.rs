@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::table::Mark;
+use super::texts;
 use super::world::Tables;
 use crate::api::{
     AccountState, FirstUser, Grant, Group, Invitation, Portal, PortalUser, Tenant, TenantType, UserCounts, WorkloadRef,
@@ -75,7 +76,11 @@ impl Tables {
                 expires_after: expires_after(tenant).or(defaults.expires_after),
                 delivery: defaults.delivery,
                 allowed_domains: allowed_domains(tenant),
-                locale: tenant.spec.locale.clone().or(defaults.locale),
+                locale: tenant.spec.locale.clone(),
+                portal_locale: defaults.locale,
+                url: tenant.spec.url.clone().or_else(|| portal.and_then(|p| p.spec.url.clone())),
+                remind_before: defaults.remind_before,
+                notify_inviter: defaults.notify_inviter,
                 post: self.post(portal),
                 catalogue: catalogue.clone(),
             }),
@@ -114,6 +119,11 @@ impl Tables {
         Found::Here(inv::InviterSeen {
             display_name: if display_name.trim().is_empty() { user.spec.email.clone() } else { display_name },
             rights,
+            reader: (user.spec.state == AccountState::Active && usr::is_registered(user)).then(|| inv::Reader {
+                email: user.spec.email.clone(),
+                given_name: user.spec.given_name.clone(),
+                locale: user.spec.locale.clone(),
+            }),
         })
     }
 
@@ -285,7 +295,11 @@ impl Tables {
     /// What one portal sees.
     pub fn portal_seen(&self, me: &Portal) -> portal::Seen {
         let tenants = self.tenants.marked(&Mark::Portal(ns(me), me.name_any())).count();
-        portal::Seen { tenants: i64::try_from(tenants).unwrap_or(i64::MAX), post: self.post(Some(me)) }
+        portal::Seen {
+            tenants: i64::try_from(tenants).unwrap_or(i64::MAX),
+            post: self.post(Some(me)),
+            texts: texts::config_map_of(me).map(|name| (name.1.clone(), self.texts_of(&name))),
+        }
     }
 
     /// What one tenant sees.
@@ -329,6 +343,7 @@ impl Tables {
             groups: self.reserved_groups(&ns, &name),
             post: self.post(portal),
             portal_url: portal.and_then(|p| p.spec.url.clone()),
+            portal_locale: portal.and_then(|p| p.spec.locale.clone()),
             catalogue,
             contact_person_exists: contact
                 .is_none_or(|c| self.users.get(&ns, &c.name).is_some_and(|u| u.spec.tenant_ref.name == name)),

@@ -114,7 +114,7 @@ impl Relays {
 /// called when what is known of the Secret differs.
 pub async fn follow(ctx: Shared, name: Name, made: impl Fn(Arc<Post>), changed: impl Fn(&Name)) {
     let trouble = Trouble::new(format!("Secret {}/{}", name.0, name.1), "cannot be watched");
-    let mut secrets = std::pin::pin!(watch::secret(ctx.client.clone(), &name.0, &name.1, trouble));
+    let mut secrets = std::pin::pin!(watch::one::<Secret>(ctx.client.clone(), &name.0, &name.1, trouble));
     while let Some(secret) = secrets.next().await {
         let Ok(secret) = secret else { continue };
         let state = match secret.map(|secret| target(&secret)) {

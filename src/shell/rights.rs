@@ -8,10 +8,12 @@ use kube::ResourceExt;
 
 use super::observe::is_partner;
 use super::relays;
-use super::table::Mark;
+use super::table::{Mark, Name};
+use super::texts;
 use super::world::Tables;
 use crate::api::{AccountState, Portal, PortalUser, Tenant, TenantType};
 use crate::plan::access::{GroupRoles, Rights, Terms};
+use crate::plan::letter::TextsSeen;
 use crate::plan::portal::{self, Post, RelaySecret};
 use crate::plan::roles::Catalogue;
 use crate::plan::tenant::Holder;
@@ -42,7 +44,16 @@ impl Tables {
     /// How the mail of a portal's tenants goes out.
     pub fn post(&self, portal: Option<&Portal>) -> Post {
         let secret = portal.and_then(|p| self.relays.get(&relays::secret_of(p)?));
-        portal::post(&self.settings, portal, secret.unwrap_or(&RelaySecret::Unseen))
+        let post = portal::post(&self.settings, portal, secret.unwrap_or(&RelaySecret::Unseen));
+        match portal.and_then(texts::config_map_of) {
+            Some(name) => post.worded(&name.1, &self.texts_of(&name)),
+            None => post,
+        }
+    }
+
+    /// What is known of a ConfigMap with a portal's texts.
+    pub fn texts_of(&self, name: &Name) -> TextsSeen {
+        self.texts.get(name).cloned().unwrap_or_default()
     }
 
     /// What an account sees of its tenant.

@@ -75,6 +75,8 @@ pub enum Mark {
     Partner(String, String),
     /// Mails by the relay of this Secret.
     Relay(String, String),
+    /// Words its mails by the texts of this ConfigMap.
+    Texts(String, String),
     /// Belongs to this tenant.
     Tenant(String, String),
     /// Belongs to this tenant and this canonical address.

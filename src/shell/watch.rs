@@ -5,8 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::{DeserializeGuard, ObjectMeta};
+use kube::core::{DeserializeGuard, NamespaceResourceScope, ObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -80,14 +79,17 @@ where
     })
 }
 
-/// One Secret, by name, for ever: as it is now, after each change. None: there is none.
-pub fn secret(
+/// One Secret or ConfigMap, by name, for ever: as it is now, after each change. None: there is none.
+pub fn one<K>(
     client: Client,
     namespace: &str,
     name: &str,
     trouble: Trouble,
-) -> impl Stream<Item = Result<Option<Secret>, watcher::Error>> {
-    let api: Api<Secret> = Api::namespaced(client, namespace);
+) -> impl Stream<Item = Result<Option<K>, watcher::Error>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let api: Api<K> = Api::namespaced(client, namespace);
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let mut listed = false;
     events(api, config, trouble).filter_map(move |event| {
@@ -96,9 +98,9 @@ pub fn secret(
                 listed = false;
                 None
             }
-            Ok(Event::Apply(secret) | Event::InitApply(secret)) => {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 listed = true;
-                Some(Ok(Some(secret)))
+                Some(Ok(Some(object)))
             }
             Ok(Event::InitDone) if listed => None,
             Ok(Event::Delete(_) | Event::InitDone) => Some(Ok(None)),

@@ -8,6 +8,7 @@ use super::kinds::Kind;
 use super::table::{Change, Key, KindId, Name, Table, name_of};
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::Settings;
+use crate::plan::letter::TextsSeen;
 use crate::plan::portal::RelaySecret;
 
 /// Everything that plans look at, behind one lock. Nothing is awaited while it is held; a look takes microseconds.
@@ -33,6 +34,8 @@ pub struct Tables {
     pub catalogues: Catalogues,
     /// What is known of Secrets with portals' relays, by namespace and name.
     pub relays: HashMap<Name, RelaySecret>,
+    /// What is known of ConfigMaps with portals' texts, by namespace and name.
+    pub texts: HashMap<Name, TextsSeen>,
     /// Workloads that tenants list.
     pub workloads: HashMap<(String, WorkloadRef), Workload>,
     /// Objects that passed the schema and cannot be read: why.
@@ -72,6 +75,7 @@ impl World {
                 invitations: Table::default(),
                 catalogues: Catalogues::default(),
                 relays: HashMap::new(),
+                texts: HashMap::new(),
                 workloads: HashMap::new(),
                 unreadable: HashMap::new(),
                 claimed: HashSet::new(),

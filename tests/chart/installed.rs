@@ -105,7 +105,8 @@ async fn a_release_for_all_namespaces_does_the_whole_story_with_its_rights_and_n
     let release = Release { name: "portal-operator", namespace: &ns };
     let links = format!("--set=linkDelivery.namespaces={{{}}}", portal.name());
     let relays = format!("--set=portalRelays.{}={{relay}}", portal.name());
-    let objects = release.install(&[&MAIL[..], &[&links, &relays]].concat()).expect("installed");
+    let texts = format!("--set=portalTexts.{}={{mail-texts}}", portal.name());
+    let objects = release.install(&[&MAIL[..], &[&links, &relays, &texts]].concat()).expect("installed");
     let diary = Diary::of(ns.name(), "portal-operator");
     let operator = pod::start(&ns, of_kind(&objects, "Deployment")[0]).await;
 
@@ -274,7 +275,8 @@ fn values_for(name: &str, namespace: &str) -> String {
             *namespaces = json!([namespace]);
         }
     }
-    if let Some(relays) = set.get_mut("portalRelays") {
+    for map in ["portalRelays", "portalTexts"] {
+        let Some(relays) = set.get_mut(map) else { continue };
         *relays = json!({ namespace: ["relay"] });
     }
     let file = scratch().join(format!("{namespace}-{name}.json"));

@@ -39,6 +39,8 @@ const WRONG: &[(&str, &str)] = &[
     ("linkKeys.key=c2VjcmV0", "key"),
     ("portalRelays.acme=relay", "/portalRelays/acme"),
     ("portalRelays.acme={}", "/portalRelays/acme"),
+    ("portalTexts.acme=mail-texts", "/portalTexts/acme"),
+    ("portalTexts.acme={}", "/portalTexts/acme"),
     ("workloads.kinds[0].resource=*", "/workloads/kinds/0"),
     ("workloads.kinds[0].apiGroup=*,workloads.kinds[0].resource=deployments", "/workloads/kinds/0/apiGroup"),
     ("workloads.kinds[0].resource=deployments/scale", "/workloads/kinds/0"),
@@ -91,6 +93,10 @@ fn what_only_the_whole_can_tell_is_refused_by_the_templates() {
         (
             "publicURL=https://a.example,namespaces={acme},portalRelays.contoso={relay}",
             "portalRelays names the namespace contoso, which is not in namespaces",
+        ),
+        (
+            "publicURL=https://a.example,namespaces={acme},portalTexts.contoso={mail-texts}",
+            "portalTexts names the namespace contoso, which is not in namespaces",
         ),
     ] {
         let error = helm(&["template", "portal", &chart, "--set", set]).expect_err(set);

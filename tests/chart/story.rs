@@ -89,7 +89,12 @@ pub async fn link(portal: &Namespace) {
 pub async fn product(portal: &Namespace, relay: &ScriptedRelay) {
     portal
         .apply(
-            "{kind: Portal, metadata: {name: shop}, spec: {mail: {smtpSecretRef: {name: relay}, from: shop@shop.example}, roles: \
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: mail-texts}, data: {invitation.subject: 'Welcome to {{ tenant }}'}}",
+        )
+        .await;
+    portal
+        .apply(
+            "{kind: Portal, metadata: {name: shop}, spec: {mail: {smtpSecretRef: {name: relay}, templatesRef: {name: mail-texts}, from: shop@shop.example}, roles: \
              [{name: buyer, builtInGroup: buyers}]}}\n---\n\
              {kind: Tenant, metadata: {name: shop}, spec: {portalRef: {name: shop}}}\n---\n\
              {kind: PortalUser, metadata: {name: sue}, spec: {tenantRef: {name: shop}, email: sue@shop.example, groups: [buyers], \

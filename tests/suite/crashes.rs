@@ -12,16 +12,17 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
-use portal_operator::api::{Invitation, PortalUser, Tenant, UserState};
+use portal_operator::api::{Invitation, Portal, PortalUser, Tenant, UserState};
 use serde_json::json;
 
 use crate::story::{ACME, invitation, mails_to, while_nothing_happens};
 use crate::support::cluster::Namespace;
+use crate::support::mail::Mail;
 use crate::support::objects::status;
 use crate::support::operator::Operator;
 use crate::support::process::Process;
 use crate::support::proxy::{Call, Calls, Fault, FaultProxy, Next, Then};
-use crate::support::smtp::{Script, ScriptedRelay, Step, When};
+use crate::support::smtp::{Mail as Mailed, Script, ScriptedRelay, Step, When};
 use crate::support::{PATIENCE, http, until};
 
 /// Plans that run side by side: more would only wait for the two cores.
@@ -153,20 +154,48 @@ impl Scene {
     }
 }
 
-/// The two mails there are. They share their mechanism, but not the place where their facts are kept.
+/// The mails that are told apart. They share their mechanism, but not the place where their facts are kept.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Letter {
     /// To `grace@acme.example`.
     Invitation,
+    /// To `grace@acme.example`, who was invited before.
+    Reminder,
     /// To the contact of a tenant that is switched on for the first time.
     Activation,
 }
 
 impl Letter {
+    /// What has to be before it is asked for: then everything is at rest, and the operator begins anew.
+    async fn prepare(self, scene: &mut Scene) {
+        if self == Letter::Reminder {
+            scene.ns.apply("{kind: Portal, metadata: {name: product}, spec: {invitations: {expiresAfter: 5m}}}").await;
+            scene.ns.apply("{kind: Tenant, metadata: {name: initech}, spec: {portalRef: {name: product}}}").await;
+            let mut grace = invitation("grace", "grace@acme.example", json!({}));
+            grace["spec"]["tenantRef"] = json!({"name": "initech"});
+            scene.ns.apply(&grace).await;
+            scene.ns.wait_state::<Invitation>("grace", "Sent").await;
+            while_nothing_happens(Duration::from_millis(1500)).await; // counts come within a second
+            scene.operator.sigkill();
+            scene.operator.end().await;
+            scene.operator.restart().await;
+        }
+    }
+
+    /// The mails of its own.
+    fn mails(self, relay: &ScriptedRelay) -> Vec<Mailed> {
+        let is_reminder = |mail: &Mailed| String::from_utf8_lossy(&mail.bytes).contains(".reminder@");
+        relay.mails().into_iter().filter(|mail| is_reminder(mail) == (self == Letter::Reminder)).collect()
+    }
+
     async fn ask_for(self, ns: &Namespace) {
         match self {
             Letter::Invitation => {
                 ns.apply(&invitation("grace", "grace@acme.example", json!({"roles": ["owner"]}))).await;
+            }
+            Letter::Reminder => {
+                let due_at_once = json!({"spec": {"invitations": {"remindBefore": "4m59s"}}});
+                ns.merge::<Portal>("product", due_at_once).await;
             }
             Letter::Activation => {
                 ns.apply(
@@ -182,6 +211,7 @@ impl Letter {
     async fn is_stored(self, ns: &Namespace) -> bool {
         let status = match self {
             Letter::Invitation => ns.find::<Invitation>("grace").await.map(|i| status(&i)),
+            Letter::Reminder => ns.find::<Invitation>("grace").await.map(|i| status(&i)["reminder"].take()),
             Letter::Activation => ns.find::<Tenant>("globex").await.map(|t| status(&t)["activation"].take()),
         };
         status.is_some_and(|status| status["sentTime"].is_string())
@@ -193,7 +223,7 @@ impl Letter {
 
     /// The write that records the attempt is its first, the one that records the outcome its second.
     fn status_write(self, nth: usize) -> Point {
-        let kind = if self == Letter::Invitation { "invitations" } else { "tenants" };
+        let kind = if self == Letter::Activation { "tenants" } else { "invitations" };
         Point::Write(format!("update {kind}/status"), nth)
     }
 }
@@ -214,7 +244,9 @@ struct End {
 /// Dies at this point of a send and comes back.
 async fn die_while_sending(letter: Letter, point: Point, side: When) -> End {
     let victim = Victim::default();
-    let scene = Scene::set("crash-send", victim.script(&point, side)).await.expect("a control plane");
+    let mut scene = Scene::set("crash-send", Script::default()).await.expect("a control plane");
+    letter.prepare(&mut scene).await;
+    scene.relay.set(victim.script(&point, side));
     victim.is(scene.operator.process());
     let _fault = victim.at(&scene.proxy, &point, side);
     letter.ask_for(&scene.ns).await;
@@ -227,12 +259,12 @@ async fn come_back(letter: Letter, mut scene: Scene, point: Point, side: When) -
     assert_eq!(scene.operator.end().await, 137, "{at}");
     // What the dead one had put on the wire still arrives.
     until("the relay to have read everything", PATIENCE, || async { scene.relay.open_connections() == 0 }).await;
-    let (taken, stored) = (scene.relay.mails().len(), letter.is_stored(&scene.ns).await);
+    let (taken, stored) = (letter.mails(&scene.relay).len(), letter.is_stored(&scene.ns).await);
 
     scene.operator.restart().await;
     letter.wait_stored(&scene.ns).await;
     while_nothing_happens(Duration::from_millis(500)).await;
-    let mails = scene.relay.mails();
+    let mails = letter.mails(&scene.relay);
     assert!(taken <= 1 && (taken == 1 || !stored), "{at}: {taken} mails, stored: {stored}");
     let expected = if taken == 1 && !stored { 2 } else { 1 };
     assert_eq!(mails.len(), expected, "{at}: {taken} mails were taken, stored: {stored}");
@@ -241,8 +273,8 @@ async fn come_back(letter: Letter, mut scene: Scene, point: Point, side: When) -
         assert!(mail.bytes == mails[0].bytes, "{at}: the second mail is another one");
     }
     match letter {
-        Letter::Invitation => {
-            let token = mails_to(&scene.relay, "grace@", 1).await[0].link().token;
+        Letter::Invitation | Letter::Reminder => {
+            let token = Mail::parse(&mails[0].bytes).link().token;
             let (code, body) = scene.operator.inspect(&token).await;
             assert_eq!((code, body["state"].as_str()), (200, Some("Open")), "{at}: {body}");
         }
@@ -259,7 +291,9 @@ async fn come_back(letter: Letter, mut scene: Scene, point: Point, side: When) -
 /// `by_the_way` names is written by the way, at no certain place.
 async fn kill_at_each_point(letter: Letter, by_the_way: &[Point]) {
     let notebook = Notebook::default();
-    let Some(scene) = Scene::set("crash-learn", notebook.script()).await else { return };
+    let Some(mut scene) = Scene::set("crash-learn", Script::default()).await else { return };
+    letter.prepare(&mut scene).await;
+    scene.relay.set(notebook.script());
     let _watch = notebook.watch(&scene.proxy);
     letter.ask_for(&scene.ns).await;
     letter.wait_stored(&scene.ns).await;
@@ -299,6 +333,13 @@ async fn kill_at_each_point(letter: Letter, by_the_way: &[Point]) {
 async fn a_send_survives_sigkill_before_and_after_each_of_its_steps() {
     let counts = Point::Write("update tenants/status".into(), 1);
     kill_at_each_point(Letter::Invitation, &[counts]).await;
+}
+
+#[tokio::test]
+async fn a_reminder_survives_sigkill_before_and_after_each_of_its_steps() {
+    // What the portal says of the new setting.
+    let portal = Point::Write("update portals/status".into(), 1);
+    kill_at_each_point(Letter::Reminder, &[portal]).await;
 }
 
 #[tokio::test]

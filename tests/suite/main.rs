@@ -15,6 +15,7 @@ mod examples;
 mod harness;
 mod install;
 mod leadership;
+mod letters;
 mod life;
 mod lint;
 mod metrics;

@@ -65,8 +65,8 @@ fn live(story: &mut Story, relay: &mut Relay, stop: Option<Stop>) {
                 if stop == Some(Stop::Delivered) {
                     return;
                 }
-                let Delivery { serial, number, .. } = *delivery;
-                story.learn(Fact::Delivery { serial, number, outcome: delivered(), at: story.now });
+                let Delivery { purpose, serial, number, .. } = *delivery;
+                story.learn(Fact::Delivery { purpose, serial, number, outcome: delivered(), at: story.now });
             }
             None if plan.wake.is_some() && story.state() == InvitationState::Pending => {
                 // It waits for its moment.

@@ -47,8 +47,20 @@ pub(super) fn find(spec: &InvitationSpec, status: &InvitationStatus, seen: &Seen
 }
 
 /// What is in the way of a mail that is planned for later, as far as it can be told now.
-pub(super) fn until_scheduled(spec: &InvitationSpec, seen: &Seen) -> Option<Hold> {
+pub fn until_scheduled(spec: &InvitationSpec, seen: &Seen) -> Option<Hold> {
     unresolved(spec, seen).or_else(|| not_wanted_by_others(seen))
+}
+
+/// What is in the way of a mail besides the invitation itself: to the invited person, or to who invited.
+pub(super) fn of_follow_up(spec: &InvitationSpec, seen: &Seen, to_invited: bool) -> Option<Hold> {
+    let post = seen.tenant.as_ref().map(|tenant| &tenant.post);
+    let not_now = |post: &crate::plan::portal::Post| {
+        let trouble = post.trouble.clone().and_then(|(reason, message)| Hold::mend(reason, message));
+        trouble.or_else(|| Hold::fine(Reason::Held, post.held.clone()?))
+    };
+    let of_person =
+        || unresolved(spec, seen).or_else(|| not_wanted_by_others(seen)).or_else(|| not_equipped(spec, seen));
+    inactive(seen).or_else(|| post.and_then(not_now)).or_else(|| if to_invited { of_person() } else { None })
 }
 
 /// Whether nothing but time, the switch, a seat or the relay is in the way of a mail.

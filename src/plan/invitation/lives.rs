@@ -44,6 +44,8 @@ pub(super) enum World {
     Relay(bool),
     Hold(bool),
     Me(bool, bool),
+    /// The portal reminds so many seconds before the end, and tells who invited.
+    FollowUp(Option<i64>, bool),
 }
 
 impl Story {
@@ -117,6 +119,16 @@ impl Story {
             World::Key(there) => settings.signing_key = there.then(|| "key-1".into()),
             World::Relay(there) => settings.has_relay = there,
             World::Hold(held) => settings.hold = held,
+            World::FollowUp(seconds, news) => {
+                let tenant = self.seen.tenant.iter_mut();
+                tenant.for_each(|t| {
+                    t.remind_before = seconds.map(SignedDuration::from_secs);
+                    t.notify_inviter = vec![InvitationNews::Accepted, InvitationNews::Expired];
+                });
+                let reader = news.then(|| Reader { email: "ada@x.example".into(), given_name: None, locale: None });
+                let rights = Rights::default();
+                self.seen.inviter = Found::Here(InviterSeen { display_name: "Ada".into(), rights, reader });
+            }
             World::Me(same, elected) => {
                 settings.me = Me { identity: if same { "me" } else { "other" }.into(), elected };
             }
@@ -179,6 +191,7 @@ pub(super) fn world() -> BoxedStrategy<World> {
         any::<bool>().prop_map(World::Relay),
         any::<bool>().prop_map(World::Hold),
         (any::<bool>(), any::<bool>()).prop_map(|(same, elected)| World::Me(same, elected)),
+        (of(60..2 * DAY), any::<bool>()).prop_map(|(seconds, news)| World::FollowUp(seconds, news)),
     ]
     .boxed()
 }

@@ -12,6 +12,7 @@
 //! has an outcome the older link goes on living, and both can be accepted (the click proves the delivery).
 
 mod account;
+mod follow_up;
 mod hold;
 mod measure;
 mod record;
@@ -25,17 +26,18 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
 pub use account::{account, invitation_name};
-pub use hold::{Hold, can_be_mailed};
+pub use follow_up::mail;
+pub use hold::{Hold, can_be_mailed, until_scheduled};
 pub use standing::{Answer, Standing, answer, is_open, needs_seat, standing};
 
 use super::access::{GroupRoles, Rights};
 use super::dispatch::{self, Fresh, Next};
-use super::letter::{Letter, Occasion};
+use super::letter::{Letter, Occasion, languages};
 use super::portal::Post;
 use super::roles::Catalogue;
 use super::{Channel, Delivery, Effect, Facts, Plan, Purpose, Settings, address::Address, earliest};
 use crate::api::condition::Reason;
-use crate::api::{AccountState, Attempt, Invitation, InvitationSpec, InvitationStatus};
+use crate::api::{AccountState, Attempt, Invitation, InvitationNews, InvitationSpec, InvitationStatus};
 
 /// What the world looks like to one invitation.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,8 +110,16 @@ pub struct TenantSeen {
     pub delivery: Option<crate::api::Delivery>,
     /// Domains that it invites.
     pub allowed_domains: Option<Vec<String>>,
-    /// Language, its own or its portal's.
+    /// Language, its own.
     pub locale: Option<String>,
+    /// Language of its portal.
+    pub portal_locale: Option<String>,
+    /// Address of its portal.
+    pub url: Option<String>,
+    /// How long before the end of a link its reminder goes out, by its portal.
+    pub remind_before: Option<SignedDuration>,
+    /// What who invites is told, by its portal.
+    pub notify_inviter: Vec<InvitationNews>,
     /// How its mail goes out.
     pub post: Post,
     /// Its portal's roles.
@@ -136,6 +146,19 @@ pub struct InviterSeen {
     pub display_name: String,
     /// What they may do, and thereby give to others.
     pub rights: Rights,
+    /// To whom news of the invitation go. None: not registered, or not active.
+    pub reader: Option<Reader>,
+}
+
+/// Somebody who reads news of an invitation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reader {
+    /// Address.
+    pub email: String,
+    /// Given name.
+    pub given_name: Option<String>,
+    /// Language.
+    pub locale: Option<String>,
 }
 
 /// The partner that employs an external user.
@@ -180,6 +203,7 @@ pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp)
     let mut effects = Vec::new();
 
     record::facts(&mut status, facts, invitation, channel(spec, seen));
+    follow_up::learn(&mut status, &uid, facts);
     record::time(&mut status, spec, now);
 
     let wanted = wanted(spec, &status, seen.account.as_ref(), now);
@@ -219,6 +243,9 @@ pub fn plan(invitation: &Invitation, seen: &Seen, facts: &Facts, now: Timestamp)
         wake.push(spec.not_after.as_ref().map(|t| t.0));
     } else if wanted.serial.is_some() || wanted.scheduled.is_some() {
         wake.push(spec.not_after.as_ref().map(|t| t.0));
+    }
+    if effects.is_empty() && wanted.serial.is_none() {
+        wake.push(follow_up::follow_up(invitation, seen, &mut status, &mut effects, now));
     }
     if status.link_secret_ref.is_some() && !is_open(spec, &status, now) && !report::is_on_its_way(&status) {
         effects.push(Effect::RemoveLink);
@@ -291,22 +318,27 @@ fn course(
     if seen.place != Place::Free && channel(spec, seen) == Channel::Relay {
         return Course::Waits;
     }
+    let fresh = fresh(spec, seen, uid, now);
+    match dispatch::next(status.attempt.as_ref(), serial, &fresh, &seen.settings.me, now) {
+        Next::Deliver(attempt) => Course::Deliver(attempt),
+        Next::Wait(at) => Course::Rest(Some(at)),
+        Next::Rest => Course::Rest(None),
+    }
+}
+
+/// What a try looks like that begins now.
+fn fresh<'a>(spec: &InvitationSpec, seen: &'a Seen, uid: &'a str, now: Timestamp) -> Fresh<'a> {
     let expires_after = spec.expires_after.as_ref().map(|d| d.length());
     let life = expires_after
         .or_else(|| seen.tenant.as_ref().and_then(|t| t.expires_after))
         .unwrap_or(seen.settings.default_expiry);
     let not_after = spec.not_after.as_ref().map(|t| t.0);
-    let fresh = Fresh {
+    Fresh {
         uid,
         purpose: Purpose::Invitation,
         mail_domain: seen.tenant.as_ref().map_or("", |t| t.post.domain.as_str()),
         key_id: seen.settings.signing_key.as_deref().unwrap_or_default(),
         expiration: earliest([now.checked_add(life).ok(), not_after]),
-    };
-    match dispatch::next(status.attempt.as_ref(), serial, &fresh, &seen.settings.me, now) {
-        Next::Deliver(attempt) => Course::Deliver(attempt),
-        Next::Wait(at) => Course::Rest(Some(at)),
-        Next::Rest => Course::Rest(None),
     }
 }
 
@@ -344,11 +376,13 @@ fn delivery(invitation: &Invitation, seen: &Seen, attempt: &Attempt) -> Option<D
         to: address.mailbox().to_owned(),
         letter: Letter {
             occasion: Occasion::Invitation,
-            locale: spec.locale.clone().or_else(|| tenant.locale.clone()),
+            locales: languages([&spec.locale, &tenant.locale], tenant.portal_locale.as_ref()),
+            texts: tenant.post.texts.clone(),
             portal: tenant.post.product.clone(),
             tenant: tenant.display_name.clone(),
             given_name: spec.given_name.clone(),
             inviter,
+            invitee: None,
             message: spec.message.clone(),
             expiration: attempt.expiration_time.as_ref().map(|t| t.0),
         },

@@ -11,7 +11,7 @@ use super::lives::*;
 use super::story::*;
 use super::*;
 use crate::api::condition::Condition;
-use crate::api::{AccountRef, InvitationState, LocalRef};
+use crate::api::{AccountRef, Dispatch, InvitationState, LocalRef, Notices};
 use crate::plan::Fact;
 use crate::plan::testing::{DAY, HOUR, t};
 
@@ -25,17 +25,21 @@ fn is_held(story: &Story) -> bool {
     let ready = story.ready();
     let reason = ready.split('/').nth(1).and_then(Reason::from_name).expect("a reason");
     use Reason as R;
-    matches!(
-        reason,
-        R::TenantNotFound
-            | R::DomainNotAllowed
-            | R::RoleUnknown
-            | R::ReferenceNotFound
-            | R::AlreadyMember
-            | R::Suspended
-            | R::Deleted
-            | R::Duplicate
-    )
+    // A reminder that is due waits for a place at the relay, which calls it.
+    let waits =
+        story.seen.place != Place::Free && story.seen.tenant.as_ref().is_some_and(|t| t.remind_before.is_some());
+    waits
+        || matches!(
+            reason,
+            R::TenantNotFound
+                | R::DomainNotAllowed
+                | R::RoleUnknown
+                | R::ReferenceNotFound
+                | R::AlreadyMember
+                | R::Suspended
+                | R::Deleted
+                | R::Duplicate
+        )
 }
 
 proptest! {
@@ -142,7 +146,7 @@ proptest! {
     #[test]
     fn a_mail_goes_out_only_when_nothing_forbids_it((acts, story) in story()) {
         let plan = story.plan();
-        prop_assume!(plan.delivers());
+        prop_assume!(plan.invites());
         let spec = &story.invitation.spec;
         let (seen, settings) = (&story.seen, &story.seen.settings);
         let tenant = seen.tenant.as_ref().expect("a tenant");
@@ -227,8 +231,9 @@ fn attempt() -> BoxedStrategy<Attempt> {
 
 fn status() -> BoxedStrategy<InvitationStatus> {
     let times = (of(moment()), of(moment()), of(moment()), of(moment()), of(moment()), of(moment()));
-    (of(number()), of(attempt()), times, of(text()), text())
-        .prop_map(|(serial, attempt, times, name, words)| {
+    (of(number()), of(attempt()), times, of(text()), text(), of(of(attempt())))
+        .prop_map(|(serial, attempt, times, name, words, besides)| {
+            let reminder = besides.map(|attempt| Dispatch { email: None, attempt, sent_time: None });
             let (sent, expiration, accepted, declined, revoked, expired) = times;
             InvitationStatus {
                 observed_generation: serial,
@@ -243,7 +248,8 @@ fn status() -> BoxedStrategy<InvitationStatus> {
                 expired_time: expired.map(Time),
                 user_ref: name.clone().map(|name| AccountRef { name, uid: None }),
                 link_secret_ref: name.map(LocalRef::to),
-                reminder: None,
+                reminder: reminder.clone(),
+                notices: reminder.map(|sent| Notices { accepted: Some(sent.clone()), expired: Some(sent) }),
                 conditions: vec![Condition {
                     type_: words.clone(),
                     status: words.clone(),
@@ -257,14 +263,14 @@ fn status() -> BoxedStrategy<InvitationStatus> {
         .boxed()
 }
 
+fn purpose() -> impl Strategy<Value = Purpose> {
+    prop::sample::select(&Purpose::ALL[..])
+}
+
 fn fact() -> BoxedStrategy<Fact> {
     prop_oneof![
-        (number(), number(), outcome(), moment()).prop_map(|(serial, number, outcome, at)| Fact::Delivery {
-            serial,
-            number,
-            outcome,
-            at
-        }),
+        (purpose(), number(), number(), outcome(), moment())
+            .prop_map(|(purpose, serial, number, outcome, at)| Fact::Delivery { purpose, serial, number, outcome, at }),
         Just(Fact::LinkRemoved),
         (number(), text(), moment()).prop_map(|(serial, name, at)| Fact::Accepted {
             serial,
@@ -298,6 +304,10 @@ proptest! {
             annotation.map(|text| [(crate::api::marks::DECLINED.to_owned(), text)].into());
         story.invitation.status = status;
         story.now = now;
+        story.seen.tenant.iter_mut().for_each(|t| {
+            t.remind_before = Some(SignedDuration::from_hours(6));
+            t.notify_inviter = vec![InvitationNews::Accepted, InvitationNews::Expired];
+        });
         changes.iter().for_each(|change| story.change(change));
         story.seen.tenant.iter_mut().for_each(|t| {
             t.display_name.clone_from(&words);

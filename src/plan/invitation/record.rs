@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use super::standing::{Answer, Standing, answer, on_its_way, standing};
 use crate::api::{Invitation, InvitationSpec, InvitationStatus, LocalRef, marks};
 use crate::plan::delivery::Outcome;
-use crate::plan::{Channel, Effect, Fact, Facts, dispatch};
+use crate::plan::{Channel, Effect, Fact, Facts, Purpose, dispatch};
 
 /// Heals a status that a restore wiped, from the annotation that outlived it.
 pub(super) fn heal(status: &mut InvitationStatus, invitation: &Invitation) {
@@ -34,12 +34,13 @@ pub(super) fn facts(status: &mut InvitationStatus, facts: &Facts, invitation: &I
     let uid = invitation.uid().unwrap_or_default();
     for fact in facts {
         match fact {
-            Fact::Delivery { serial, number, outcome, at } => {
+            Fact::Delivery { purpose: Purpose::Invitation, serial, number, outcome, at } => {
                 delivery(status, &uid, *serial, *number, outcome, *at);
                 if channel == Channel::Secret && matches!(outcome, Outcome::Delivered { .. }) {
                     status.link_secret_ref = Some(LocalRef::to(format!("{}.link", invitation.name_any())));
                 }
             }
+            Fact::Delivery { .. } => {} // Of a mail besides: follow_up.rs takes it.
             Fact::LinkRemoved => status.link_secret_ref = None,
             Fact::Accepted { serial, user, at } => {
                 if answered(status, &invitation.spec, *serial, *at) {

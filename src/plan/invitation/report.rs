@@ -234,6 +234,10 @@ pub(super) fn events(old: &InvitationStatus, new: &InvitationStatus) -> Vec<Effe
         let reason = if now.is_final { "DeliveryFailed" } else { "DeliveryDelayed" };
         events.push(tell(reason, now.message, true));
     }
+    let reminded = |s: &InvitationStatus| s.reminder.as_ref().and_then(|r| r.sent_time.clone());
+    if appeared(&reminded(old), &reminded(new)) {
+        events.push(tell("ReminderSent", "The reminder is out.".into(), false));
+    }
     if appeared(&old.accepted_time, &new.accepted_time) {
         let user = new.user_ref.as_ref().map_or("", |u| u.name.as_str());
         events.push(tell("InvitationAccepted", format!("Accepted; the account is PortalUser {user:?}."), false));

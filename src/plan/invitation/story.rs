@@ -38,6 +38,10 @@ pub(super) fn invite() -> Story {
                 delivery: None,
                 allowed_domains: None,
                 locale: None,
+                portal_locale: None,
+                url: None,
+                remind_before: None,
+                notify_inviter: Vec::new(),
                 post: post(&settings(), None, &RelaySecret::Unseen),
                 catalogue: Arc::new(Catalogue::built_in()),
             }),
@@ -151,12 +155,12 @@ impl Story {
 
     /// A delivery that is under way ends like this. Where the relay is at fault, there is no place for a next try.
     pub fn ends(&mut self, delivery: &Delivery, outcome: Outcome) -> Plan<InvitationStatus> {
-        let Delivery { serial, number, .. } = *delivery;
+        let Delivery { purpose, serial, number, .. } = *delivery;
         let place = self.seen.place.clone();
         if let Outcome::Relay { reason, message, .. } = &outcome {
             self.seen.place = Place::Broken { reason: *reason, message: message.clone() };
         }
-        let plan = self.learn(Fact::Delivery { serial, number, outcome, at: self.now });
+        let plan = self.learn(Fact::Delivery { purpose, serial, number, outcome, at: self.now });
         self.seen.place = place;
         plan
     }
@@ -213,9 +217,9 @@ impl Story {
         self.status().expiration_time.map(|t| t.0)
     }
 
-    /// Whether a mail would go out now.
+    /// Whether an invitation would go out now.
     pub fn would_mail(&self) -> bool {
-        self.plan().delivers()
+        self.plan().invites()
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod expiry;
+mod follow_up;
 mod holds;
 mod mail;
 mod measure;

@@ -7,12 +7,10 @@ use kube::ResourceExt;
 use super::{Seen, display_name};
 use crate::api::{Attempt, Dispatch, Tenant, TenantStatus, marks};
 use crate::plan::address::Address;
-use crate::plan::delivery::Outcome;
 use crate::plan::dispatch::{self, Fresh, Next};
 use crate::plan::invitation::Place;
-use crate::plan::letter::{Letter, Occasion};
-use crate::plan::portal::Post;
-use crate::plan::{Channel, Delivery, Effect, Fact, Facts, Purpose};
+use crate::plan::letter::{Letter, Occasion, languages};
+use crate::plan::{Channel, Delivery, Effect, Facts, Purpose};
 
 /// The mail of the first activation. Returns when to look again.
 pub(super) fn activation(
@@ -29,19 +27,7 @@ pub(super) fn activation(
     if dispatch.sent_time.is_none() && dispatch.attempt.is_none() {
         dispatch.sent_time = annotation.and_then(|text| text.parse().ok().map(Time));
     }
-    for fact in facts {
-        if let Fact::Delivery { serial, number, outcome, at } = fact {
-            match (&mut dispatch.attempt, outcome) {
-                (_, Outcome::Delivered { .. }) => {
-                    dispatch.sent_time.get_or_insert(Time(*at));
-                }
-                (Some(attempt), outcome) if (attempt.serial, attempt.number) == (*serial, *number) => {
-                    attempt.failure = dispatch::failure(outcome, &uid, attempt, *at);
-                }
-                _ => {}
-            }
-        }
-    }
+    dispatch::learn(&mut dispatch, Purpose::Activation, &uid, facts);
     let sent = dispatch.sent_time.as_ref().map(|t| t.0.to_string());
     if sent.is_some() && annotation.is_none() {
         effects.push(Effect::Annotate { key: marks::ACTIVATED, value: sent });
@@ -64,8 +50,7 @@ pub(super) fn activation(
         match dispatch::next(dispatch.attempt.as_ref(), serial, &fresh, &seen.settings.me, now) {
             Next::Deliver(attempt) if seen.place == Place::Free => {
                 effects.extend(
-                    activation_letter(tenant, &seen.post, &attempt, &contact, url)
-                        .map(|d| Effect::Deliver(Box::new(d))),
+                    activation_letter(tenant, seen, &attempt, &contact, url).map(|d| Effect::Deliver(Box::new(d))),
                 );
                 dispatch.attempt = Some(attempt);
                 dispatch.email = Some(contact.canonical().to_owned());
@@ -99,13 +84,29 @@ pub(super) fn lacks_something(tenant: &Tenant, seen: &Seen, status: &TenantStatu
     tenant.spec.activation_mail && !sent && contact_and_url(tenant, seen).is_none()
 }
 
+/// The mail of the first activation as its recorded attempt has it, else as it would go out now: for a look at it. None:
+/// there is nobody to send it to, or no address to tell.
+pub fn mail(tenant: &Tenant, seen: &Seen, now: Timestamp) -> Option<Delivery> {
+    let (contact, url) = contact_and_url(tenant, seen)?;
+    let recorded = tenant.status.as_ref().and_then(|s| s.activation.as_ref()?.attempt.clone());
+    let uid = tenant.uid().unwrap_or_default();
+    let domain = &seen.post.domain;
+    let fresh = Fresh { uid: &uid, purpose: Purpose::Activation, mail_domain: domain, key_id: "", expiration: None };
+    let begun = || match dispatch::next(None, 1, &fresh, &seen.settings.me, now) {
+        Next::Deliver(attempt) => Some(attempt),
+        Next::Wait(_) | Next::Rest => None,
+    };
+    activation_letter(tenant, seen, &recorded.or_else(begun)?, &contact, url)
+}
+
 fn activation_letter(
     tenant: &Tenant,
-    post: &Post,
+    seen: &Seen,
     attempt: &Attempt,
     contact: &Address,
     url: String,
 ) -> Option<Delivery> {
+    let post = &seen.post;
     let name = tenant.spec.contact.as_ref().and_then(|c| c.name.clone());
     Some(Delivery {
         purpose: Purpose::Activation,
@@ -124,11 +125,13 @@ fn activation_letter(
         to: contact.mailbox().to_owned(),
         letter: Letter {
             occasion: Occasion::Activation { url },
-            locale: tenant.spec.locale.clone(),
+            locales: languages([&None, &tenant.spec.locale], seen.portal_locale.as_ref()),
+            texts: post.texts.clone(),
             portal: post.product.clone(),
             tenant: display_name(tenant),
             given_name: name,
             inviter: None,
+            invitee: None,
             message: None,
             expiration: None,
         },

@@ -26,6 +26,7 @@ fn acme(spec: Value) -> Story {
             settings: Arc::new(settings()),
             place: Place::Free,
             missing_portal: None,
+            portal_locale: None,
             users: UserCounts::default(),
             catalogue: Arc::new(Catalogue::built_in()),
             post: post(&settings(), None, &RelaySecret::Unseen),

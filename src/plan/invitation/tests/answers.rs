@@ -268,7 +268,7 @@ fn the_account_carries_what_the_invitation_promised() {
         let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
         let given = Given { roles: &roles, grants: &[], groups: &[], is_first: false, kept: &[] };
         let rights = access(&Catalogue::built_in(), Terms::default(), given);
-        Found::Here(InviterSeen { display_name: "Ada".into(), rights })
+        Found::Here(InviterSeen { display_name: "Ada".into(), rights, reader: None })
     };
     for (what, by, given) in [
         ("an admin gives what admins may", inviter(&["admin", "viewer"]), (1, 1, 1)),

@@ -14,7 +14,7 @@ fn a_mail_is_recorded_whole_before_it_is_sent() {
     let mut story = invite()
         .with(json!({"givenName": "Grace", "message": "See you\non board!", "email": " Grace@ACME.example ", "locale": "de"}))
         .seeing(|w| {
-            w.inviter = Found::Here(InviterSeen { display_name: "Ada Lovelace".into(), rights: Rights::default() })
+            w.inviter = Found::Here(InviterSeen { display_name: "Ada Lovelace".into(), rights: Rights::default(), reader: None })
         });
     let plan = story.look();
     let attempt = Attempt {
@@ -45,11 +45,13 @@ fn a_mail_is_recorded_whole_before_it_is_sent() {
         to: "Grace@acme.example".into(),
         letter: Letter {
             occasion: Occasion::Invitation,
-            locale: Some("de".into()),
+            locales: vec!["de".into(), "en".into()],
+            texts: Arc::default(),
             portal: None,
             tenant: "ACME".into(),
             given_name: Some("Grace".into()),
             inviter: Some("Ada Lovelace".into()),
+            invitee: None,
             message: Some("See you\non board!".into()),
             expiration: Some(t(DAY)),
         },
@@ -168,10 +170,16 @@ fn facts_about_another_try_change_nothing() {
     ] {
         // Somebody else's attempt rests, so that a plan says no more than what the fact changed.
         let other = story.clone().set_up(|o| o.me.identity = "other".into());
-        let plan = other.plan_with(&vec![Fact::Delivery { serial, number, outcome, at: t(HOUR) }]);
+        let plan = other.plan_with(&vec![Fact::Delivery {
+            purpose: Purpose::Invitation,
+            serial,
+            number,
+            outcome,
+            at: t(HOUR),
+        }]);
         assert_eq!(plan.status, story.status(), "{what}");
     }
-    let late = Fact::Delivery { serial: 1, number: 1, outcome: delivered(), at: t(HOUR) };
+    let late = Fact::Delivery { purpose: Purpose::Invitation, serial: 1, number: 1, outcome: delivered(), at: t(HOUR) };
     assert_eq!(story.plan_with(&vec![late]).status.serial, Some(1), "whichever try was delivered: the mail is out");
 }
 

@@ -16,7 +16,7 @@ fn asking() -> Story {
 }
 
 fn ended(delivery: &Delivery, outcome: Outcome, at: Timestamp) -> Facts {
-    vec![Fact::Delivery { serial: delivery.serial, number: delivery.number, outcome, at }]
+    vec![Fact::Delivery { purpose: delivery.purpose, serial: delivery.serial, number: delivery.number, outcome, at }]
 }
 
 fn delivered() -> Outcome {
@@ -38,11 +38,13 @@ fn the_first_activation_mails_the_address_of_the_portal_once() {
     let mail = delivery(&plan.effects).expect("a mail").clone();
     let letter = Letter {
         occasion: Occasion::Activation { url: "https://acme.portal.example".into() },
-        locale: Some("de".into()),
+        locales: vec!["de".into(), "en".into()],
+        texts: std::sync::Arc::default(),
         portal: None,
         tenant: "ACME Corporation".into(),
         given_name: Some("Ada Lovelace".into()),
         inviter: None,
+        invitee: None,
         message: None,
         expiration: None,
     };
@@ -148,7 +150,7 @@ fn facts_about_another_try_change_nothing() {
         ..(*story.seen.settings).clone()
     });
     for outcome in [deferred(), refused()] {
-        let facts = vec![Fact::Delivery { serial: 1, number: 7, outcome, at: t(1) }];
+        let facts = vec![Fact::Delivery { purpose: Purpose::Activation, serial: 1, number: 7, outcome, at: t(1) }];
         assert_eq!(plan(&story.tenant, &story.seen, &facts, t(1)).status, before);
     }
 }

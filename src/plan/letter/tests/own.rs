@@ -1,0 +1,174 @@
+//! A portal's own texts: which is used, what is wrong with others, and that a wrong one stops no mail.
+
+use super::*;
+
+fn entries(all: &[(&str, &str)]) -> BTreeMap<String, String> {
+    all.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
+}
+
+fn read(all: &[(&str, &str)]) -> (Texts, Vec<String>) {
+    let (good, faults) = Texts::read(&entries(all), &Texts::default());
+    (good, faults.iter().map(ToString::to_string).collect())
+}
+
+fn with(all: &[(&str, &str)], locales: &[&str]) -> Composed {
+    let (texts, faults) = read(all);
+    assert_eq!(faults, Vec::<String>::new());
+    let locales = locales.iter().map(|tag| (*tag).to_owned()).collect();
+    Letter { texts: Arc::new(texts), locales, ..letter(Occasion::Invitation) }.compose(LINK).expect("composed")
+}
+
+const GERMAN: [(&str, &str); 3] = [
+    ("invitation.de.subject", "Willkommen bei {{ tenant }}"),
+    ("invitation.de.txt", "Hallo {{ given_name }},\n\n{{ url }}\n\nBis {{ expiration }}.\n"),
+    (
+        "invitation.de.html",
+        "<!doctype html><html lang=\"{{ lang }}\"><p>Hallo {{ given_name }}</p><a href=\"{{ url }}\">Los</a>",
+    ),
+];
+
+#[test]
+fn a_portals_own_words_are_used_whole() {
+    let mail = with(&GERMAN, &["de-AT", "en"]);
+    assert_eq!(mail.subject, "Willkommen bei ACME & Söhne <b>");
+    assert_eq!(mail.text, format!("Hallo Grace,\n\n{LINK}\n\nBis Freitag, 15. Januar 2027, 08:00 Uhr (UTC).\n"));
+    assert!(mail.html.starts_with("<!doctype html><html lang=\"de\"><p>Hallo Grace</p>"), "{}", mail.html);
+    assert!(mail.html.contains(&format!("<a href=\"{LINK}\">Los</a>")), "{}", mail.html);
+}
+
+#[test]
+fn the_readers_language_comes_first_then_the_portals_general_text_then_what_is_built_in() {
+    let general = [("invitation.subject", "General"), ("invitation.txt", "{{ url }} {{ lang }} {{ expiration }}")];
+    let both = [&GERMAN[..], &general[..]].concat();
+    let portuguese = [("invitation.pt.subject", "Convite"), ("invitation.pt.txt", "{{ url }}")];
+    let swiss = [("invitation.de-CH.subject", "Grüezi"), ("invitation.de-CH.txt", "{{ url }}")];
+    for (texts, locales, subject) in [
+        (&both[..], &["de", "en"][..], "Willkommen bei ACME & Söhne <b>"),
+        (&both, &["fr", "en"], "General"),
+        (&GERMAN, &["fr", "de"], "Ada Lovelace vous invite au portail client de ACME & Söhne <b>"),
+        (&GERMAN, &["ja", "de"], "Willkommen bei ACME & Söhne <b>"),
+        (&portuguese, &["pt-BR", "en"], "Convite"),
+        (&swiss, &["de-CH", "en"], "Grüezi"),
+        (&swiss, &["de", "en"], "Ada Lovelace lädt Sie zum Kundenportal von ACME & Söhne <b> ein"),
+    ] {
+        assert_eq!(with(texts, locales).subject, subject, "{locales:?}");
+    }
+    // The general text is in the portal's language, and so are its dates.
+    let mail = with(&general, &["fr", "da"]);
+    assert!(mail.text.contains(" da fredag den 15. januar"), "{}", mail.text);
+}
+
+#[test]
+fn parts_that_a_portal_does_not_write_are_made() {
+    let mail = with(&[("invitation.subject", "Only {{ tenant }}")], &["de"]);
+    assert!(mail.subject == "Only ACME & Söhne <b>" && mail.text.contains("lädt Sie"), "{}", mail.text);
+    let text = "Dear {{ given_name }},\n\nfirst line\n& second\n\n> {{ message }}\n\nGo: {{ url }}\n\nBye";
+    let mail = with(&[("invitation.txt", text)], &["en"]);
+    assert!(mail.subject.starts_with("Ada Lovelace invites you"), "{}", mail.subject);
+    assert_eq!(rules::leading_to(&mail.html, LINK), 2, "a button, and the link below it");
+    for words in ["Dear Grace,", "first line<br>&amp; second", "Bye", "&lt;script&gt;"] {
+        assert!(mail.html.contains(words), "{words} in {}", mail.html);
+    }
+}
+
+#[test]
+fn what_is_wrong_is_told_with_key_and_line() {
+    let with_text = |html: &'static str| vec![("invitation.de.txt", "{{ url }}"), ("invitation.de.html", html)];
+    for (texts, told) in [
+        (
+            vec![("invitation.de.txt", "Hi\n\n{{ tennant }} {{ url }}")],
+            "invitation.de.txt, line 3: unknown variable tennant",
+        ),
+        (vec![("invitation.de.txt", "Hi\n{% if inviter %}x\n{{ url }}")], "invitation.de.txt, line 3: unexpected end"),
+        (vec![("invitation.txt", "Hi {{ tenant }}")], "invitation.txt: it has no link: write {{ url }}"),
+        (vec![("invitation.txt", "{% if inviter %}{{ url }}{% endif %}")], "invitation.txt: it has no link"),
+        (vec![("invitation.txt", "{{ url }} {{ url }}")], "invitation.txt: it has the link more than once"),
+        (vec![("invitation.txt", "{{ url }} https://x.example/")], "take \"https://x.example/\" out"),
+        (
+            vec![("invitation.txt", "{{ url }}\n{{ tenant | shout }}")],
+            "invitation.txt, line 2: filter shout is unknown",
+        ),
+        (
+            vec![("invitation.txt", "{{ url }}\n{% set x = 1 %}")],
+            "invitation.txt, line 2: the tag \"set\" is not for mails",
+        ),
+        (vec![("invitation.txt", "{% include 'x' %}{{ url }}")], "line 1: the tag \"include\" is not for mails"),
+        (vec![("invitation.txt", "{{ url ~ url }}")], "line 1: nothing is calculated in a mail"),
+        (vec![("invitation.subject", " {{ given_name }} ")], "invitation.subject: the subject is empty"),
+        (vec![("invitation.subject", "{{ tenant.name }}")], "invitation.subject, line 1: undefined value"),
+        (vec![("invitation.de.html", "x")], "invitation.de.html: it has no text beside it"),
+        (vec![("invitation.pt.txt", "{{ url }}")], "invitation.pt.txt: it has no subject beside it"),
+        (vec![("Invitation.de.txt", "x")], "Invitation.de.txt: no such text"),
+        (vec![("invitation.de.text", "x")], "invitation.de.text: no such text"),
+        (vec![("welcome.txt", "x")], "welcome.txt: no such text"),
+        (with_text("<p>no link</p>"), "invitation.de.html: it has no link: write {{ url }}"),
+        (with_text("<a href='{{ url }}'>x</a><img src=\"https://t.example/p.gif\">"), "no remote images"),
+        (
+            with_text("<a href=\"{{ url }}\">x</a><a href=https://imprint.example>y</a>"),
+            "take \"https://imprint.example\" out",
+        ),
+        (with_text("<a href=\"{{ url }}\">x</a><div style=\"background:url('//x.example/a.png')\">"), "url(…)"),
+        (with_text("<a href=\"{{ url }}\">x</a><script>1</script>"), "<script> is not for mails"),
+        (
+            vec![(
+                "invitation.txt",
+                "{{ url }}{% for a in message_lines %}{% for b in [1,2,3,4,5,6,7,8,9] %}{% for c in [1,2,3,4,5,6,7,8,9] %}{% for d in [1,2,3,4,5,6,7,8,9] %}{% for e in [1,2,3,4,5,6,7,8,9] %}x{% endfor %}{% endfor %}{% endfor %}{% endfor %}{% endfor %}",
+            )],
+            "it takes too long",
+        ),
+    ] {
+        let (good, faults) = read(&texts);
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].contains(told), "{told:?} in {faults:?}");
+        // And the mail goes out in the built-in words.
+        let letter = Letter { texts: Arc::new(good), ..in_language(Occasion::Invitation, "de") };
+        assert!(letter.compose(LINK).expect("composed").text.contains("lädt Sie"), "{told}");
+    }
+}
+
+#[test]
+fn what_harms_nobody_is_no_fault() {
+    let doctype = "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\" \
+                   \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\
+                   <html xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"{{ url }}\">x</a>\
+                   <a href=\"mailto:help@example.com\">help</a><img src=\"data:image/png;base64,AA==\">";
+    let texts = [("invitation.txt", "{{- url -}}\n{# {% set x %} ~ #}{{ '+~' }}"), ("invitation.html", doctype)];
+    assert_eq!(read(&texts).1, Vec::<String>::new());
+    let quoted = "{% for line in message_lines %}\n> {{ line | trim }}\n{% endfor %}\n{{ url }} {{ portal | default('x', true) }}";
+    assert_eq!(read(&[("reminder.de.txt", quoted), ("expired.txt", "{{ invitee }}")]).1, Vec::<String>::new());
+}
+
+#[test]
+fn the_last_good_text_is_used_while_the_new_one_is_wrong() {
+    let data = |subject| entries(&[("invitation.subject", subject), ("reminder.subject", "Soon")]);
+    let seen = TextsSeen::Unseen.after(Some(&data("Welcome")));
+    let TextsSeen::Here { faults, .. } = &seen else { panic!("{seen:?}") };
+    assert_eq!(faults, &[]);
+    let subject = |seen: &TextsSeen| {
+        let letter = Letter { texts: seen.good(), ..letter(Occasion::Invitation) };
+        letter.compose(LINK).expect("composed").subject
+    };
+    let wrong = seen.after(Some(&data("Welcome {{ oops }}")));
+    let TextsSeen::Here { faults, .. } = &wrong else { panic!("{wrong:?}") };
+    assert_eq!(faults.len(), 1);
+    assert_eq!(subject(&wrong), "Welcome");
+    // The ConfigMap is gone, and comes back mended.
+    let gone = wrong.after(None);
+    assert_eq!(subject(&gone), "Welcome");
+    assert_eq!(subject(&gone.after(Some(&data("Hello")))), "Hello");
+    // What is taken out on purpose is out, and what was wrong from the first is not used.
+    assert!(subject(&wrong.after(Some(&entries(&[])))).starts_with("Ada Lovelace invites"));
+    let restarted = TextsSeen::Unseen.after(Some(&data("Welcome {{ oops }}")));
+    assert!(subject(&restarted).starts_with("Ada Lovelace invites"));
+}
+
+#[test]
+fn a_text_that_fails_for_what_somebody_wrote_gives_way_to_the_built_in_one() {
+    let text = "{% for line in message_lines %}{% for a in [1,2,3,4,5,6,7,8] %}{% for b in [1,2,3,4,5,6,7,8] %}{{ line \
+                }}{% endfor %}{% endfor %}{% endfor %}{{ url }}";
+    let (texts, faults) = read(&[("invitation.txt", text)]);
+    assert_eq!(faults, Vec::<String>::new(), "with two lines it works");
+    let letter = Letter { texts: Arc::new(texts), message: Some("x\n".repeat(900)), ..letter(Occasion::Invitation) };
+    let mail = letter.compose(LINK).expect("composed");
+    assert!(mail.text.contains("Ada Lovelace invites you"), "{}", mail.text);
+}
