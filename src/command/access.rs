@@ -10,7 +10,7 @@ use super::cluster::Reach;
 use super::output::{self, Format, Output};
 use super::view::View;
 
-/// Show what a user may do: permissions by branch, and where they come from.
+/// Show what a user may do, where, and by what.
 ///
 /// Computed by the operator's own plan from the objects of the cluster, not read from a status.
 #[derive(Debug, Args)]

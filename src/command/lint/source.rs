@@ -1,6 +1,6 @@
 //! Files as they are linted: documents whose every value knows where it stands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -262,7 +262,7 @@ pub struct Sources {
 /// Reads files, folders (recursively, what ends in yaml, yml or json) and standard input (`-`).
 pub fn read(paths: &[PathBuf]) -> Result<Sources, String> {
     let mut sources = Sources::default();
-    let mut namespaces = BTreeMap::new();
+    let (mut namespaces, mut seen) = (BTreeMap::new(), BTreeSet::new());
     for path in paths {
         if path.as_os_str() == STANDARD_INPUT {
             let mut text = String::new();
@@ -272,6 +272,10 @@ pub fn read(paths: &[PathBuf]) -> Result<Sources, String> {
         }
         let root = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new("")) };
         for file in files_of(path)? {
+            // Named twice (`. a.yaml`), a file is read once: its objects would be duplicates of themselves.
+            if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
+                continue;
+            }
             let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
             let namespace = kustomized(&file, root, &mut namespaces);
             sources.add(&file.to_string_lossy(), &text, namespace.as_deref());
