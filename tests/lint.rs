@@ -178,8 +178,8 @@ fn every_seeded_mistake_is_found_in_its_file_and_line() {
 #[test]
 fn every_rule_has_a_seed() {
     let rules = String::from_utf8(lint(&["--rules"]).stdout).expect("text");
-    // Shown elsewhere: role-excluded, role-requires, schema-length below; not-ready is a net for what comes later.
-    let elsewhere = ["role-excluded", "role-requires", "schema-length", "not-ready"];
+    // Shown below; not-ready is a net for what comes later.
+    let elsewhere = ["role-excluded", "role-requires", "schema-length", "text-invalid", "not-ready"];
     for rule in rules.lines().filter_map(|line| line.split(' ').next()) {
         let seeded = SEEDS.iter().any(|seed| seed.3 == rule) || elsewhere.contains(&rule);
         assert!(seeded, "nothing shows that {rule} finds something");
@@ -217,6 +217,25 @@ fn roles_that_are_worth_nothing_beside_others_are_found_on_standard_input() {
     let long = format!("[{}]", "x".repeat(64));
     assert_eq!(rules(&long).1[0], ("role-unknown".into(), 22.into()));
     assert_eq!(rules(&long).1[1], ("schema-length".into(), 22.into()));
+}
+
+#[test]
+fn a_text_of_a_portal_that_cannot_be_used_is_found_in_its_line() {
+    let portal = "apiVersion: portal-operator.dev/v1alpha1\nkind: Portal\nmetadata: {name: product}\nspec: {mail: {templatesRef: {name: texts}}}\n";
+    let texts = |line: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: texts}}\ndata:\n  invitation.txt: |\n    Hello,\n    {line}\n    {{{{ url }}}}\n---\n{portal}"
+        )
+    };
+    assert_eq!(lint_text(&texts("welcome to {{ portal }}")), (Some(0), vec![]));
+    let (code, found) = lint_text(&texts("welcome to {{ product }}"));
+    assert_eq!((code, found.len()), (Some(1), 1), "{found:?}");
+    assert_eq!(
+        (&found[0]["rule"], &found[0]["object"], &found[0]["line"]),
+        (&"text-invalid".into(), &"ConfigMap/texts".into(), &7.into())
+    );
+    let (code, found) = lint_text(portal);
+    assert_eq!((code, &found[0]["rule"]), (Some(0), &"reference-not-found".into()), "{found:?}");
 }
 
 #[test]

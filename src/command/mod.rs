@@ -11,6 +11,7 @@ mod invite;
 mod link;
 mod lint;
 mod output;
+mod render;
 mod resend;
 mod revoke;
 mod shell_help;
@@ -46,6 +47,7 @@ pub enum Command {
     Why(why::Why),
     Export(export::Export),
     Lint(lint::Lint),
+    Render(render::Render),
     Completion(shell_help::Completion),
     Man(shell_help::Man),
 }
@@ -57,6 +59,7 @@ impl Command {
         let mut out = anstream::stdout().lock();
         let answer = match self {
             Command::Lint(lint) => lint.run(&mut out),
+            Command::Render(render) => render.run(&mut out),
             Command::Completion(completion) => completion.run(whole, &mut out),
             Command::Man(man) => man.run(whole),
             online => match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -92,7 +95,7 @@ impl Command {
             Command::WhoCan(who) => who.run(out).await,
             Command::Why(why) => why.run(out).await,
             Command::Export(export) => export.run(out).await,
-            Command::Lint(_) | Command::Completion(_) | Command::Man(_) => Ok(true),
+            Command::Lint(_) | Command::Render(_) | Command::Completion(_) | Command::Man(_) => Ok(true),
         }
     }
 }

@@ -5,11 +5,11 @@
 
 mod people;
 mod report;
-mod repository;
+pub(super) mod repository;
 mod rule;
 mod rules;
 mod schema;
-mod source;
+pub(super) mod source;
 mod tenants;
 
 use std::io::Write;

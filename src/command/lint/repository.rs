@@ -35,6 +35,8 @@ pub struct Finding {
 pub struct Repository {
     /// The documents.
     pub documents: Vec<Document>,
+    /// ConfigMaps.
+    pub maps: Vec<Document>,
     /// Their objects, as far as they can be read.
     pub world: World,
     /// Documents by namespace and name.
@@ -48,6 +50,7 @@ impl Repository {
     pub fn new(sources: Sources) -> Repository {
         let mut repository = Repository {
             documents: sources.documents,
+            maps: sources.maps,
             world: World::new(settings()),
             declared: HashMap::new(),
             findings: Vec::new(),
@@ -177,6 +180,14 @@ impl Repository {
     pub fn say(&mut self, rule: &'static str, document: &Document, way: &Way, message: impl Into<String>) {
         let object = format!("{}/{}", document.kind(), document.name());
         self.push(rule, document.place(way), object, message.into());
+    }
+
+    /// Adds a finding about a line of a text in a document, which counts from 1.
+    pub fn say_of_line(&mut self, rule: &'static str, document: &Document, way: &Way, line: usize, message: String) {
+        let mut place = document.place(way);
+        place.line += line as u64;
+        place.column = 1;
+        self.push(rule, place, format!("{}/{}", document.kind(), document.name()), message);
     }
 
     fn push(&mut self, id: &str, place: Position, object: String, message: String) {

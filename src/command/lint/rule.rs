@@ -80,6 +80,7 @@ pub const ALL: &[Rule] = &[
     error("domain-not-allowed", "The tenant does not invite addresses of this domain (allowedEmailDomains)."),
     error("domain-invalid", "No address has such a domain."),
     error("sender-invalid", "Sender or Reply-To is no mailbox."),
+    error("text-invalid", "A text of the portal's own cannot be used: the built-in one is mailed instead."),
     error("user-limit", "The tenant has fewer seats than declared users."),
     warning("seats", "The tenant has fewer seats than declared users and invitations together."),
     error("partner-type", "The company is no tenant of type Partner."),

@@ -251,6 +251,8 @@ impl Document {
 pub struct Sources {
     /// Documents of our group, in order.
     pub documents: Vec<Document>,
+    /// ConfigMaps: some hold texts of portals.
+    pub maps: Vec<Document>,
     /// Places at which a file is no YAML, and why.
     pub broken: Vec<(Position, String)>,
     /// How many files were looked at.
@@ -322,7 +324,8 @@ impl Sources {
     /// Adds the documents of a text. What does not name our group is not read: it may be a template.
     pub fn add(&mut self, file: &str, text: &str, namespace: Option<&str>) {
         self.files += 1;
-        if !text.contains(GROUP) {
+        let is_ours = text.contains(GROUP);
+        if !is_ours && !text.contains("kind: ConfigMap") {
             return;
         }
         // Exports of large portals are one file; aliases stay bounded, for they can blow up a small one.
@@ -336,6 +339,7 @@ impl Sources {
         };
         let roots = match serde_saphyr::from_multiple_with_options::<Node>(text, options) {
             Ok(roots) => roots,
+            Err(_) if !is_ours => return,
             Err(error) => {
                 let (line, column) = error.location().map_or((1, 1), line_and_column);
                 self.broken.push((Position { file: file.to_owned(), line, column }, reason(&error)));
@@ -345,12 +349,14 @@ impl Sources {
         for root in roots {
             for root in items_of(root) {
                 let version = root.get("apiVersion").and_then(Node::text).unwrap_or_default();
-                if version.split('/').next() != Some(GROUP) {
+                let is_map = version == "v1" && root.get("kind").and_then(Node::text) == Some("ConfigMap");
+                if version.split('/').next() != Some(GROUP) && !is_map {
                     continue;
                 }
                 let own = root.get("metadata").and_then(|m| m.get("namespace")).and_then(Node::text);
                 let namespace = namespace.or(own).unwrap_or_default().to_owned();
-                self.documents.push(Document { file: file.to_owned(), namespace, root });
+                let documents = if is_map { &mut self.maps } else { &mut self.documents };
+                documents.push(Document { file: file.to_owned(), namespace, root });
             }
         }
     }

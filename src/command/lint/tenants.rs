@@ -10,11 +10,14 @@ use super::repository::{Repository, read};
 use super::source::{Document, Way};
 use crate::api::condition::Reason;
 use crate::api::{AccountState, Portal, PortalUser, Tenant, TenantType};
+use crate::command::render::data;
 use crate::plan::address::Address;
 use crate::plan::invitation::Place;
+use crate::plan::letter::TextsSeen;
 use crate::plan::roles::Catalogue;
 use crate::plan::{Facts, portal, tenant as ten};
 use crate::shell::table::Mark;
+use crate::shell::texts::config_map_of;
 
 impl Repository {
     /// All that is wrong with a portal.
@@ -43,11 +46,32 @@ impl Repository {
                 }
             }
         }
+        self.texts(document, &portal);
         let plan = portal::plan(&portal, &self.look().portal_seen(&portal), Timestamp::UNIX_EPOCH);
         let sender = plan.status.conditions.into_iter().find(|c| c.reason == Reason::SenderInvalid.as_str());
         if let Some(condition) = sender {
             let field = if condition.message.contains("replyTo") { "spec.mail.replyTo" } else { "spec.mail.from" };
             self.say("sender-invalid", document, &Way::to(field), condition.message);
+        }
+    }
+
+    /// What is wrong with a portal's own texts.
+    fn texts(&mut self, document: &Document, portal: &Portal) {
+        let Some((namespace, name)) = config_map_of(portal) else { return };
+        let map = self.maps.iter().find(|map| map.namespace == namespace && map.name() == name).cloned();
+        let Some(map) = map else {
+            let way = Way::to("spec.mail.templatesRef.name");
+            let message = format!("{way} names the ConfigMap {name:?}, which is in no file");
+            return self.say("reference-not-found", document, &way, message);
+        };
+        let TextsSeen::Here { faults, .. } = TextsSeen::Unseen.after(Some(&data(&map))) else { return };
+        for fault in faults {
+            let way = Way::to("data").key(&fault.key);
+            // A text of several lines begins below its key.
+            let is_block =
+                map.root.get("data").and_then(|d| d.get(&fault.key)?.text()).is_some_and(|t| t.contains('\n'));
+            let line = fault.line.filter(|_| is_block).unwrap_or(0);
+            self.say_of_line("text-invalid", &map, &way, line, format!("{}: {}", fault.key, fault.what));
         }
     }
 

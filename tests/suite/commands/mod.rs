@@ -3,6 +3,7 @@
 mod bulk;
 mod everyday;
 mod rebuilt;
+mod render;
 mod rights;
 mod small_rights;
 mod tour;
@@ -26,18 +27,25 @@ pub struct Hand {
     namespace: String,
     kubeconfig: PathBuf,
     stdin: String,
+    offline: bool,
 }
 
 impl Hand {
     /// An administrator's.
     pub fn of(ns: &Namespace) -> Hand {
         let kubeconfig = PathBuf::from(std::env::var_os("KUBECONFIG").expect("a Namespace was there before"));
-        Hand { namespace: ns.name().to_owned(), kubeconfig, stdin: String::new() }
+        Hand { namespace: ns.name().to_owned(), kubeconfig, stdin: String::new(), offline: false }
     }
 
     /// With another kubeconfig.
     pub fn with(mut self, kubeconfig: PathBuf) -> Hand {
         self.kubeconfig = kubeconfig;
+        self
+    }
+
+    /// Without a cluster.
+    pub fn alone(mut self) -> Hand {
+        self.offline = true;
         self
     }
 
@@ -51,8 +59,12 @@ impl Hand {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portal-operator"));
         std::os::unix::process::CommandExt::arg0(&mut command, "kubectl-portal");
-        command.args(arguments).args(["--namespace", &self.namespace]);
-        command.env("KUBECONFIG", &self.kubeconfig).env_remove("RUST_LOG");
+        command.args(arguments).env_remove("RUST_LOG");
+        if self.offline {
+            command.env("KUBECONFIG", "/nowhere");
+        } else {
+            command.args(["--namespace", &self.namespace]).env("KUBECONFIG", &self.kubeconfig);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
