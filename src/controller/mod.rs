@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::invitation::Place as View;
-use crate::plan::{Effect, Facts, Plan};
+use crate::plan::{Effect, Facts, Plan, portal};
 use crate::shell::alarm::Slot;
 use crate::shell::error::Error;
 use crate::shell::kinds::Kind;
@@ -445,7 +445,7 @@ fn watch_workloads(ctx: &Shared) {
 
 /// Begins to follow each Secret that some portal mails by.
 fn watch_relays(ctx: &Shared) {
-    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|portal| relays::secret_of(portal)).collect();
+    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|p| portal::relay_secret(p)).collect();
     for name in named.into_iter().filter(|name| ctx.relays.is_new(name)) {
         let (made, changed) = (ctx.clone(), ctx.clone());
         let made = move |post| drop(tokio::spawn(call(made.clone(), post)));
@@ -459,7 +459,7 @@ fn watch_relays(ctx: &Shared) {
 
 /// Begins to follow each ConfigMap that some portal words its mails by.
 fn watch_texts(ctx: &Shared) {
-    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|portal| texts::config_map_of(portal)).collect();
+    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|p| portal::own_texts(p)).collect();
     for name in named.into_iter().filter(|name| ctx.texts.is_new(name)) {
         let told = ctx.clone();
         let changed = move |(namespace, name): &Name, first| {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 use lettre::message::Mailbox;
 
 use super::letter::{Texts, TextsSeen};
@@ -10,6 +11,18 @@ use super::roles::Catalogue;
 use super::{Plan, RelayName, Settings};
 use crate::api::condition::{Finding, Reason, Verdict, settle, types};
 use crate::api::{Delivery, InvitationNews, Portal, PortalStatus};
+
+/// The Secret with the relay that a portal mails by, as namespace and name. None: the operator's own relay.
+pub fn relay_secret(portal: &Portal) -> Option<(String, String)> {
+    let secret = portal.spec.mail.as_ref()?.smtp_secret_ref.as_ref()?;
+    Some((portal.namespace().unwrap_or_default(), secret.name.clone()))
+}
+
+/// The ConfigMap with the texts of a portal, as namespace and name. None: it has the built-in ones.
+pub fn own_texts(portal: &Portal) -> Option<(String, String)> {
+    let texts = portal.spec.mail.as_ref()?.templates_ref.as_ref()?;
+    Some((portal.namespace().unwrap_or_default(), texts.name.clone()))
+}
 
 /// What the world looks like to one portal.
 #[derive(Clone, Debug, PartialEq)]

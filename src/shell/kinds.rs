@@ -8,10 +8,8 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::relays;
-use super::table::{KindId, Mark, Row, Table};
-use super::texts;
-use super::world::Tables;
+use super::table::{KindId, Mark, Row};
+use super::world::{Stored, Tables};
 use crate::api::{
     AccountState, Group, GroupStatus, Invitation, InvitationStatus, Portal, PortalStatus, PortalUser, PortalUserStatus,
     Tenant, TenantStatus,
@@ -23,7 +21,7 @@ use crate::plan::{Facts, Plan, group, invitation, portal, portal_user, tenant};
 /// One kind of object that is reconciled.
 pub trait Kind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Row
+    + Stored
     + Clone
     + Debug
     + Serialize
@@ -43,16 +41,12 @@ pub trait Kind:
     fn was_looked_at(&self) -> bool;
     /// Name of the tenant in whose line it stands.
     fn tenant(&self) -> String;
-    /// Its table.
-    fn table(tables: &Tables) -> &Table<Self>;
-    /// Its table.
-    fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
     /// Looks at the world, and thinks.
     fn plan(&self, tables: &Tables, place: Place, facts: &Facts, now: Timestamp) -> Plan<Self::Status>;
 }
 
 macro_rules! kind {
-    ($kind:ident, $status:ident, $table:ident, $tenant:expr, |$me:ident, $tables:ident, $place:ident, $facts:ident, $now:ident| $plan:expr) => {
+    ($kind:ident, $status:ident, $tenant:expr, |$me:ident, $tables:ident, $place:ident, $facts:ident, $now:ident| $plan:expr) => {
         impl Kind for $kind {
             const ID: KindId = KindId::$kind;
             type Status = $status;
@@ -67,12 +61,6 @@ macro_rules! kind {
                 let name: fn(&$kind) -> String = $tenant;
                 name(self)
             }
-            fn table(tables: &Tables) -> &Table<Self> {
-                &tables.$table
-            }
-            fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
-                &mut tables.$table
-            }
             #[allow(unused_braces)] // rustfmt puts braces around the expression
             fn plan(&self, $tables: &Tables, $place: Place, $facts: &Facts, $now: Timestamp) -> Plan<$status> {
                 let $me = self;
@@ -82,25 +70,21 @@ macro_rules! kind {
     };
 }
 
-kind!(Portal, PortalStatus, portals, |_| String::new(), |me, tables, _place, _facts, now| {
+kind!(Portal, PortalStatus, |_| String::new(), |me, tables, _place, _facts, now| {
     portal::plan(me, &tables.portal_seen(me), now)
 });
-kind!(Tenant, TenantStatus, tenants, |t| t.name_any(), |me, tables, place, facts, now| {
+kind!(Tenant, TenantStatus, |t| t.name_any(), |me, tables, place, facts, now| {
     tenant::plan(me, &tables.tenant_seen(me, place), facts, now)
 });
-kind!(PortalUser, PortalUserStatus, users, |u| u.spec.tenant_ref.name.clone(), |me, tables, _place, _facts, now| {
+kind!(PortalUser, PortalUserStatus, |u| u.spec.tenant_ref.name.clone(), |me, tables, _place, _facts, now| {
     portal_user::plan(me, &tables.user_seen(me), now)
 });
-kind!(Group, GroupStatus, groups, |g| g.spec.tenant_ref.name.clone(), |me, tables, _place, _facts, now| {
+kind!(Group, GroupStatus, |g| g.spec.tenant_ref.name.clone(), |me, tables, _place, _facts, now| {
     group::plan(me, &tables.group_seen(me), now)
 });
-kind!(
-    Invitation,
-    InvitationStatus,
-    invitations,
-    |i| i.spec.tenant_ref.name.clone(),
-    |me, tables, place, facts, now| { invitation::plan(me, &tables.invitation_seen(me, place, now), facts, now) }
-);
+kind!(Invitation, InvitationStatus, |i| i.spec.tenant_ref.name.clone(), |me, tables, place, facts, now| {
+    invitation::plan(me, &tables.invitation_seen(me, place, now), facts, now)
+});
 
 impl Row for Portal {
     fn metadata(&self) -> &ObjectMeta {
@@ -108,8 +92,8 @@ impl Row for Portal {
     }
 
     fn marks(&self) -> Vec<Mark> {
-        let relay = relays::secret_of(self).map(|(namespace, secret)| Mark::Relay(namespace, secret));
-        let texts = texts::config_map_of(self).map(|(namespace, name)| Mark::Texts(namespace, name));
+        let relay = portal::relay_secret(self).map(|(namespace, secret)| Mark::Relay(namespace, secret));
+        let texts = portal::own_texts(self).map(|(namespace, name)| Mark::Texts(namespace, name));
         relay.into_iter().chain(texts).collect()
     }
 }

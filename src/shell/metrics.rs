@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::error::Error;
 use super::table::KindId;
-use super::wire::Traffic;
+use super::wire::{Category, KindLabel, Traffic};
 use crate::api::condition::Reason;
 use crate::plan::delivery::Outcome;
 use crate::plan::{Delivery, Purpose};
@@ -22,18 +22,6 @@ use crate::plan::{Delivery, Purpose};
 struct Mail {
     purpose: &'static str,
     outcome: &'static str,
-}
-
-/// Category of an error.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Category {
-    pub category: &'static str,
-}
-
-/// A kind of objects.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct KindLabel {
-    pub kind: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

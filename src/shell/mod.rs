@@ -11,6 +11,7 @@ pub mod kinds;
 pub mod lanes;
 pub mod lease;
 pub mod letterbox;
+pub mod line;
 pub mod link;
 pub mod mail_source;
 pub mod mail_url;

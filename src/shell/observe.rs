@@ -7,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::table::Mark;
-use super::texts;
 use super::world::Tables;
 use crate::api::{
     AccountState, FirstUser, Grant, Group, Invitation, Portal, PortalUser, Tenant, TenantType, UserCounts, WorkloadRef,
@@ -232,7 +231,7 @@ impl Tables {
         portal::Seen {
             tenants: i64::try_from(tenants).unwrap_or(i64::MAX),
             post: self.post(Some(me)),
-            texts: texts::config_map_of(me).map(|name| (name.1.clone(), self.texts_of(&name))),
+            texts: portal::own_texts(me).map(|name| (name.1.clone(), self.texts_of(&name))),
         }
     }
 

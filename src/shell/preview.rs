@@ -8,13 +8,11 @@ use kube::ResourceExt;
 
 use super::error::Error;
 use super::letterbox::{Mime, mime};
-use super::relays;
-use super::texts;
 use super::world::World;
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant};
 use crate::plan::invitation::{Found, Place, Reader};
 use crate::plan::letter::{Fault, TextsSeen};
-use crate::plan::portal::RelaySecret;
+use crate::plan::portal::{self, RelaySecret};
 use crate::plan::{Delivery, Purpose, Settings, invitation, tenant};
 
 /// Objects as files have them.
@@ -59,10 +57,10 @@ impl Rehearsal {
         {
             let mut tables = world.look();
             for portal in objects.portals {
-                if let Some(name) = relays::secret_of(&portal) {
+                if let Some(name) = portal::relay_secret(&portal) {
                     tables.relays.insert(name, RelaySecret::Usable);
                 }
-                if let Some(name) = texts::config_map_of(&portal) {
+                if let Some(name) = portal::own_texts(&portal) {
                     let seen = TextsSeen::Unseen.after(objects.texts.get(&name));
                     tables.texts.insert(name, seen);
                 }
@@ -118,7 +116,7 @@ impl Rehearsal {
             (None, Some(why)) => return Err(other(why)),
             (None, None) => return Err(other("there is nobody to send this mail to, or nothing to tell")),
         };
-        let texts = portal.and_then(texts::config_map_of).map(|name| tables.texts_of(&name));
+        let texts = portal.and_then(portal::own_texts).map(|name| tables.texts_of(&name));
         let faults = if let Some(TextsSeen::Here { faults, .. }) = texts { faults } else { Vec::new() };
         Ok(Preview { mime: mime(&delivery, link)?, to: delivery.to, held, faults })
     }

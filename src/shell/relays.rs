@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt;
 
 use super::Shared;
 use super::mail_url::{self, MailTarget};
@@ -16,7 +15,6 @@ use super::relay::{Entry, Relay};
 use super::table::{Key, Name};
 use super::trouble::Trouble;
 use super::watch;
-use crate::api::Portal;
 use crate::plan::RelayName;
 use crate::plan::portal::RelaySecret;
 
@@ -27,12 +25,6 @@ pub struct Post {
     pub relay: Relay,
     /// Connections.
     pub mailer: Mailer,
-}
-
-/// The Secret with the relay that a portal mails by. None: the operator's own relay.
-pub fn secret_of(portal: &Portal) -> Option<Name> {
-    let secret = portal.spec.mail.as_ref()?.smtp_secret_ref.as_ref()?;
-    Some((portal.namespace().unwrap_or_default(), secret.name.clone()))
 }
 
 /// All relays.

@@ -7,9 +7,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::observe::is_partner;
-use super::relays;
 use super::table::{Mark, Name};
-use super::texts;
 use super::world::Tables;
 use crate::api::{AccountState, Portal, PortalUser, Tenant, TenantType};
 use crate::plan::access::{GroupRoles, Rights, Terms};
@@ -43,9 +41,9 @@ impl Tables {
 
     /// How the mail of a portal's tenants goes out.
     pub fn post(&self, portal: Option<&Portal>) -> Post {
-        let secret = portal.and_then(|p| self.relays.get(&relays::secret_of(p)?));
+        let secret = portal.and_then(|p| self.relays.get(&portal::relay_secret(p)?));
         let post = portal::post(&self.settings, portal, secret.unwrap_or(&RelaySecret::Unseen));
-        match portal.and_then(texts::config_map_of) {
+        match portal.and_then(portal::own_texts) {
             Some(name) => post.worded(&name.1, &self.texts_of(&name)),
             None => post,
         }

@@ -5,21 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::ResourceExt;
 use kube::runtime::watcher;
 
 use super::Shared;
 use super::table::Name;
 use super::trouble::Trouble;
 use super::watch;
-use crate::api::Portal;
 use crate::plan::letter::TextsSeen;
-
-/// The ConfigMap with the texts of a portal. None: it has the built-in ones.
-pub fn config_map_of(portal: &Portal) -> Option<Name> {
-    let texts = portal.spec.mail.as_ref()?.templates_ref.as_ref()?;
-    Some((portal.namespace().unwrap_or_default(), texts.name.clone()))
-}
 
 /// The ConfigMaps that are followed.
 #[derive(Debug, Default)]

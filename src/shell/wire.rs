@@ -11,15 +11,27 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use kube::client::Body;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 use tower::Service;
 
-use super::metrics::{Category, KindLabel};
 use super::table::KindId;
 use crate::api::GROUP;
+
+/// Category of an error.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct Category {
+    pub category: &'static str,
+}
+
+/// A kind of objects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct KindLabel {
+    pub kind: &'static str,
+}
 
 /// Words for answers of the API server that are errors.
 const CATEGORIES: [&str; 7] =

@@ -4,9 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::catalogues::Catalogues;
-use super::kinds::Kind;
-use super::seats::Line;
-use super::table::{Change, Key, KindId, Name, Table, name_of};
+use super::line::Line;
+use super::table::{Change, Key, KindId, Name, Row, Table, name_of};
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::Settings;
 use crate::plan::letter::TextsSeen;
@@ -53,6 +52,29 @@ pub struct Tables {
     pub settings: Arc<Settings>,
 }
 
+/// A kind of row that has a table here.
+pub trait Stored: Row + Sized {
+    /// Its table.
+    fn table(tables: &Tables) -> &Table<Self>;
+    /// Its table.
+    fn table_mut(tables: &mut Tables) -> &mut Table<Self>;
+}
+
+macro_rules! stored {
+    ($($kind:ident: $table:ident),*) => {
+        $(impl Stored for $kind {
+            fn table(tables: &Tables) -> &Table<Self> {
+                &tables.$table
+            }
+            fn table_mut(tables: &mut Tables) -> &mut Table<Self> {
+                &mut tables.$table
+            }
+        })*
+    };
+}
+
+stored!(Portal: portals, Tenant: tenants, PortalUser: users, Group: groups, Invitation: invitations);
+
 /// A workload.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Workload {
@@ -96,12 +118,12 @@ impl World {
     }
 
     /// The object of this key.
-    pub fn get<K: Kind>(&self, key: &Key) -> Option<Arc<K>> {
+    pub fn get<K: Stored>(&self, key: &Key) -> Option<Arc<K>> {
         K::table(&self.look()).get(&key.namespace, &key.name).cloned()
     }
 
     /// Takes the API server's answer to an own write.
-    pub fn absorb<K: Kind>(&self, stored: K) -> Option<Change<K>> {
+    pub fn absorb<K: Stored>(&self, stored: K) -> Option<Change<K>> {
         K::table_mut(&mut self.look()).absorb(stored)
     }
 

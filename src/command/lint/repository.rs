@@ -10,9 +10,8 @@ use super::rule::{self, Rule};
 use super::schema;
 use super::source::{Document, Node, Position, Sources, Way};
 use crate::api::{GROUP, Portal, marks};
-use crate::plan::portal::RelaySecret;
+use crate::plan::portal::{self, RelaySecret};
 use crate::plan::{Me, Settings};
-use crate::shell::relays;
 use crate::shell::world::{Tables, World};
 
 /// The version of the API that this program knows.
@@ -89,7 +88,7 @@ impl Repository {
             "Portal" => {
                 if let Some(portal) = read::<Portal>(&document) {
                     // Whether the Secret is there is not for files to say.
-                    let secret = relays::secret_of(&portal);
+                    let secret = portal::relay_secret(&portal);
                     tables.relays.extend(secret.map(|secret| (secret, RelaySecret::Usable)));
                     tables.portals.put(portal);
                 }

@@ -14,10 +14,10 @@ use crate::command::render::data;
 use crate::plan::address::Address;
 use crate::plan::invitation::Place;
 use crate::plan::letter::TextsSeen;
+use crate::plan::portal::own_texts;
 use crate::plan::roles::Catalogue;
 use crate::plan::{Facts, portal, tenant as ten};
 use crate::shell::table::Mark;
-use crate::shell::texts::config_map_of;
 
 impl Repository {
     /// All that is wrong with a portal.
@@ -57,7 +57,7 @@ impl Repository {
 
     /// What is wrong with a portal's own texts.
     fn texts(&mut self, document: &Document, portal: &Portal) {
-        let Some((namespace, name)) = config_map_of(portal) else { return };
+        let Some((namespace, name)) = own_texts(portal) else { return };
         let map = self.maps.iter().find(|map| map.namespace == namespace && map.name() == name).cloned();
         let Some(map) = map else {
             let way = Way::to("spec.mail.templatesRef.name");
