@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
@@ -132,8 +133,14 @@ async fn icon(State(page): State<Page>, RawQuery(query): RawQuery) -> Response {
 }
 
 /// Its texts in another language.
-async fn words(State(page): State<Page>, Path(file): Path<String>, RawQuery(query): RawQuery) -> Response {
-    match file.strip_suffix(".json").and_then(|tag| page.0.texts.get(tag)) {
+/// A path that is no text is none of ours either.
+async fn words(
+    State(page): State<Page>,
+    file: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let texts = |Path(file): Path<String>| page.0.texts.get(file.strip_suffix(".json")?);
+    match file.ok().and_then(texts) {
         Some(texts) => page.file("application/json", query.as_deref(), texts.clone()),
         None => problem::nowhere().await.into_response(),
     }

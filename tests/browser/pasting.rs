@@ -57,6 +57,7 @@ async fn a_wrong_code_is_named_where_it_stands() {
             (&cut, "This is not a link to an invitation."),
             ("https://www.example.com/", "This is not a link to an invitation."),
             ("Ä ö ü", "This is not a link to an invitation."),
+            (&"A".repeat(5_000), "This is not a link to an invitation."),
         ] {
             paste(&browser, text).await;
             until(format!("{said} for {text}"), PATIENCE, || async {

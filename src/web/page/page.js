@@ -163,7 +163,8 @@ const VIEWS = {
 const OF_STATE = {
   Open: "open", Accepted: "accepted", Declined: "declined", Expired: "expired", Revoked: "revoked",
   Superseded: "superseded", Withdrawn: "withdrawn", PortalInactive: "inactive", UserSuspended: "suspended",
-  AlreadyMember: "member", NotFound: "unknown", TooManyRequests: "busy", Unavailable: "unavailable", Offline: "offline",
+  AlreadyMember: "member", NotFound: "unknown", TooLarge: "unknown", TooManyRequests: "busy",
+  Unavailable: "unavailable", Offline: "offline",
 };
 
 function render() {
@@ -209,7 +210,7 @@ function pasting() {
     if (!found) return complain("paste-wrong");
     const said = await question("inspect", found);
     if (!said) return;
-    if (said.state === "NotFound") return complain("paste-wrong");
+    if (OF_STATE[said.state] === "unknown") return complain("paste-wrong");
     // As if the link had been opened: a reload works, and the address can be handed to another browser.
     history.replaceState(null, "", `#${found}`);
     [token, known, retries, again] = [found, {}, 5, look];

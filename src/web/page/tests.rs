@@ -125,3 +125,13 @@ fn a_file_is_kept_by_its_version_alone() {
     assert_eq!(kept(Some(&format!("v={}", page.0.version))).as_deref(), Some(FOR_GOOD));
     assert_eq!((kept(None), kept(Some("v=older"))), (None, None));
 }
+
+#[tokio::test]
+async fn only_texts_that_there_are_are_served() {
+    for (path, status) in [("de.json", 200), ("xx.json", 404), ("de", 404), ("%ff.json", 404), ("..%2Fpage.js", 404)] {
+        let request = axum::http::Request::get(format!("/invitation/texts/{path}")).body(axum::body::Body::empty());
+        let page = Page::new().expect("a page").routes();
+        let response = tower::ServiceExt::oneshot(page, request.expect("a request")).await.expect("an answer");
+        assert_eq!(response.status().as_u16(), status, "{path}");
+    }
+}
