@@ -85,7 +85,7 @@ impl Export {
             Format::Table | Format::Yaml => output::objects(out, Format::Yaml, &objects)?,
         }
         if objects.is_empty() {
-            anstream::eprintln!("There is nothing that Git does not know: nobody registered or declined.");
+            aside!("There is nothing that Git does not know: nobody registered or declined.");
         }
         Ok(true)
     }

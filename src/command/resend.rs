@@ -45,12 +45,12 @@ impl Resend {
             let (shown, email) = (target.shown(), &invitation.spec.email);
             match standing(&invitation.spec, &status, now) {
                 Standing::Accepted => {
-                    anstream::eprintln!("error: {shown} was accepted: nobody is mailed again");
+                    aside!("error: {shown} was accepted: nobody is mailed again");
                     good = false;
                     continue;
                 }
                 Standing::Revoked if invitation.spec.revoked => {
-                    anstream::eprintln!("error: {shown} is revoked: take spec.revoked back first, with a new sendAt");
+                    aside!("error: {shown} is revoked: take spec.revoked back first, with a new sendAt");
                     good = false;
                     continue;
                 }

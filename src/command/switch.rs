@@ -65,7 +65,7 @@ impl Deactivate {
             let invitations = cluster.list::<Invitation>("").await?;
             for name in &self.tenants {
                 let tenant = cluster.get::<Tenant>(name).await?;
-                anstream::eprintln!("{}", foreseen(&tenant, &invitations, Clock.now()));
+                aside!("{}", foreseen(&tenant, &invitations, Clock.now()));
             }
             anstream::eprint!("Switch off? [y/N] ");
             let mut answer = String::new();
@@ -88,7 +88,7 @@ async fn switch(cluster: &Cluster, tenants: &[String], active: bool, out: &mut d
         }
         cluster.merge::<Tenant>(name, &json!({"spec": {"portalActive": active}})).await?;
         writeln!(out, "tenant/{name} is switched {word}")?;
-        anstream::eprintln!("If Git owns it, Git has to say so too, or it is taken back: spec.portalActive: {active}");
+        aside!("If Git owns it, Git has to say so too, or it is taken back: spec.portalActive: {active}");
     }
     Ok(true)
 }

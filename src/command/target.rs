@@ -44,7 +44,7 @@ impl Target {
             "metadata": {"name": name}, "spec": patch["spec"]});
         let mut text = Vec::new();
         output::value(&mut text, output::Format::Yaml, &whole)?;
-        anstream::eprintln!("If Git owns it, Git has to say so too, or it is taken back:\n{}", indented(&text));
+        aside!("If Git owns it, Git has to say so too, or it is taken back:\n{}", indented(&text));
         Ok(())
     }
 }

@@ -46,7 +46,7 @@ impl Users {
         users.sort_by_key(|user| (user.spec.tenant_ref.name.clone(), user.name_any()));
         match self.output.format {
             Format::Table if users.is_empty() => {
-                anstream::eprintln!("No users found in namespace {}.", cluster.namespace)
+                aside!("No users found in namespace {}.", cluster.namespace)
             }
             Format::Table => table(out, &users, self.tenant.is_none(), Clock.now())?,
             Format::Name => {

@@ -180,15 +180,15 @@ impl Invite {
         }
         bar.finish_and_clear();
         for failure in failures.iter().take(SHOWN) {
-            anstream::eprintln!("error: {failure}");
+            aside!("error: {failure}");
         }
         if failures.len() > SHOWN {
-            anstream::eprintln!("error: and {} more", failures.len() - SHOWN);
+            aside!("error: and {} more", failures.len() - SHOWN);
         }
         let changed = if changed == 0 { String::new() } else { format!("{changed} changed, ") };
         let summary = format!("{made} made, {changed}{unchanged} unchanged, {} failed", failures.len());
         if self.output.format == Format::Name {
-            anstream::eprintln!("{summary}");
+            aside!("{summary}");
         } else {
             writeln!(out, "{summary}")?;
         }
@@ -221,7 +221,7 @@ impl Invite {
             return Err(Failure::unusable("nobody is named"));
         }
         if people.repeated > 0 {
-            anstream::eprintln!("{} addresses are named more than once: each is invited once", people.repeated);
+            aside!("{} addresses are named more than once: each is invited once", people.repeated);
         }
         Ok(people.all)
     }
