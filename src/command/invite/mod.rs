@@ -46,7 +46,7 @@ pub struct Invite {
     #[arg(value_name = "ADDRESS", required_unless_present = "file")]
     addresses: Vec<String>,
 
-    /// A file with addresses, a line each, or columns: `Grace,Hopper,grace@acme.example`.
+    /// A file with addresses, a line each, or columns: `Grace,Hopper,grace@acme.example`, or under headings (Email, First name, Family name).
     #[arg(short, long)]
     file: Vec<PathBuf>,
 
