@@ -29,7 +29,7 @@ const SEEDS: &[Seed] = &[
     // Names.
     Seed(QUICKSTART, "metadata: {name: ada}", "metadata: {generateName: ada-}", "name-missing", "generateName"),
     Seed(QUICKSTART, "metadata: {name: ada}", "metadata: {name: Ada}", "name-invalid", "name: Ada}"),
-    Seed(QUICKSTART, "metadata: {name: grace}", "metadata: {name: grace.hopper}", "name-reserved", "grace.hopper"),
+    Seed(QUICKSTART, "metadata: {name: grace}", "metadata: {name: grace.hopper}", "name-dot", "grace.hopper"),
     Seed(QUICKSTART, "metadata: {name: acme}", "metadata: {name: acme.example}", "schema-rule", "name: acme.example"),
     Seed(PARTNERS, "metadata: {name: daniel}", "metadata: {name: ada} # again", "name-duplicate", "# again"),
     Seed(BRANCHES, "metadata: {name: everybody}", "metadata: {name: administrators}", "name-reserved", "metadata: {name: administrators}"),
@@ -254,6 +254,46 @@ fn the_export_of_a_large_portal_is_read_to_its_end() {
     assert_eq!(
         (code, found.len(), &found[0]["rule"], &found[0]["object"]),
         (Some(0), 1, &"invitation-duplicate".into(), &"Invitation/p-2999".into())
+    );
+}
+
+#[test]
+fn metadata_that_is_none_is_a_finding() {
+    let text = |metadata: &str| {
+        format!("apiVersion: portal-operator.dev/v1alpha1\nkind: Tenant\nmetadata: {metadata}\nspec: {{}}\n")
+    };
+    for metadata in ["5", "acme", "[{name: acme}]", "{name: 5}", "{name: acme, labels: 5}"] {
+        let (code, found) = lint_text(&text(metadata));
+        assert_eq!(code, Some(1), "{metadata}: {found:?}");
+        let is_it = |f: &Value| f["rule"] == "schema-type" && f["line"] == 3;
+        assert!(found.iter().any(is_it), "{metadata}: {found:?}");
+    }
+    for metadata in ["", "null"] {
+        let (code, found) = lint_text(&text(metadata));
+        assert_eq!((code, found.iter().any(|f| f["rule"] == "name-missing")), (Some(1), true), "{found:?}");
+    }
+    assert_eq!(lint_text(&text("{name: acme, creationTimestamp: null, labels: null}")), (Some(0), vec![]));
+}
+
+#[test]
+fn roles_of_a_portal_that_is_in_no_file_are_not_judged_and_that_is_said_once() {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: portal-operator.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+        )
+    };
+    let text = [
+        object("Tenant", "acme", "portalRef: {name: product}, activationMail: true, contact: {email: a@x.example}"),
+        object("PortalUser", "ada", "tenantRef: {name: acme}, email: a@x.example, roles: [boss], groups: [bosses]"),
+        object("Group", "team", "tenantRef: {name: acme}, roles: [boss]"),
+        object("Invitation", "grace", "tenantRef: {name: acme}, email: g@x.example, roles: [boss], groups: [team]"),
+    ];
+    let (code, found) = lint_text(&text.concat());
+    assert_eq!((code, found.len()), (Some(0), 1), "{found:?}");
+    assert_eq!((&found[0]["rule"], &found[0]["object"]), (&"reference-not-found".into(), &"Tenant/acme".into()));
+    assert!(
+        found[0]["message"].as_str().is_some_and(|m| m.contains("roles in this tenant are not judged")),
+        "{found:?}"
     );
 }
 

@@ -74,7 +74,7 @@ impl Repository {
             }
         }
         let plan = usr::plan(&user, &self.look().user_seen(&user), Timestamp::UNIX_EPOCH);
-        self.net(document, &plan.status.conditions);
+        self.net(document, &spec.tenant_ref, &plan.status.conditions);
     }
 
     /// All that is wrong with an invitation.
@@ -113,7 +113,7 @@ impl Repository {
         }
         let seen = self.look().invitation_seen(&invitation, Place::Free, Timestamp::UNIX_EPOCH);
         let plan = inv::plan(&invitation, &seen, &Facts::new(), Timestamp::UNIX_EPOCH);
-        self.net(document, &plan.status.conditions);
+        self.net(document, &spec.tenant_ref, &plan.status.conditions);
     }
 
     fn invited_otherwise(&self, me: &Invitation) -> Option<String> {
@@ -157,7 +157,7 @@ impl Repository {
             Some(condition) => {
                 self.say("name-reserved", document, &Way::to("metadata.name"), condition.message.clone());
             }
-            None => self.net(document, &plan.status.conditions),
+            None => self.net(document, &spec.tenant_ref, &plan.status.conditions),
         }
     }
 
@@ -302,7 +302,11 @@ impl Repository {
     }
 
     /// What the operator would report and no rule here has found.
-    fn net(&mut self, document: &Document, conditions: &[Condition]) {
+    fn net(&mut self, document: &Document, tenant: &LocalRef, conditions: &[Condition]) {
+        // Whose portal is in no file is not ready in the eyes of the plans. That it is in none is said at its tenant.
+        if self.home(document, tenant).is_some_and(|home| home.catalogue.is_none()) {
+            return;
+        }
         let ready = conditions.iter().find(|c| c.type_ == types::READY && c.status == "False");
         if let Some(condition) = ready.filter(|_| !self.is_flawed(document)) {
             let message = format!("{}: {}", condition.reason, condition.message);

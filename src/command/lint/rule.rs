@@ -47,7 +47,11 @@ pub const ALL: &[Rule] = &[
         "The object has no name, or asks the API server to choose one: each apply would make another.",
     ),
     error("name-invalid", "The name is none that Kubernetes takes."),
-    error("name-reserved", "Names with a dot are the operator's, and so are those of a portal's built-in groups."),
+    error("name-reserved", "Groups may not have the names of a portal's built-in groups."),
+    warning(
+        "name-dot",
+        "Names with a dot are kept for what the operator makes: policies refuse them, the schema does not.",
+    ),
     error("name-duplicate", "Two documents declare the same object: the last one applied wins."),
     warning("status-declared", "Status is the operator's: what stands there is lost, or forges facts."),
     error("schema-unknown-field", "There is no such field."),
