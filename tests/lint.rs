@@ -298,6 +298,36 @@ fn roles_of_a_portal_that_is_in_no_file_are_not_judged_and_that_is_said_once() {
 }
 
 #[test]
+fn what_a_folder_has_beside_files_keeps_nobody_from_the_rest() {
+    let folder = Folder::new("beside");
+    let wrong = "apiVersion: portal-operator.dev/v1alpha1\nkind: Tenant\nmetadata: {name: acme}\nspec: {x: 1}\n";
+    let path = |name: &str| folder.0.join(name);
+    std::fs::write(path("z.yaml"), wrong).expect("written");
+    std::fs::write(path("latin.yaml"), [0xff, 0xfe]).expect("written");
+    std::os::unix::fs::symlink("nowhere", path("dangling.yaml")).expect("a link");
+    std::os::unix::fs::symlink(".", path("circle.yaml")).expect("a link");
+    let made = Command::new("mkfifo").arg(path("pipe.yaml")).status().expect("it runs");
+    assert!(made.success());
+    std::fs::create_dir_all(path("chart/templates/deep")).expect("a folder");
+    std::fs::write(path("chart/Chart.yaml"), "name: chart\n").expect("written");
+    let template = "{{ if .Values.x }}\napiVersion: portal-operator.dev/v1alpha1\n{{ end }}";
+    std::fs::write(path("chart/templates/deep/a.yaml"), template).expect("written");
+    let found = findings(&folder.0);
+    let shown = |f: &Value| {
+        let file = f["file"].as_str().expect("a file").rsplit('/').next().unwrap_or_default().to_owned();
+        (file, f["rule"].as_str().expect("a rule").to_owned())
+    };
+    let expected = [("dangling.yaml", "yaml"), ("latin.yaml", "yaml"), ("z.yaml", "schema-unknown-field")];
+    let expected: Vec<_> = expected.iter().map(|(file, rule)| ((*file).to_owned(), (*rule).to_owned())).collect();
+    assert_eq!(found.iter().map(shown).collect::<Vec<_>>(), expected);
+    let said = lint(&[&folder.0.to_string_lossy()]);
+    assert_eq!(String::from_utf8_lossy(&said.stderr).matches("templates of Helm").count(), 1, "{said:?}");
+    // A folder that is no chart's may have this name.
+    std::fs::remove_file(path("chart/Chart.yaml")).expect("removed");
+    assert_eq!(findings(&folder.0).len(), 4);
+}
+
+#[test]
 fn exit_codes_tell_clean_wrong_and_unusable_apart() {
     let folder = Folder::new("codes");
     let file = folder.0.join("a.yaml");

@@ -40,7 +40,7 @@ const fn warning(id: &'static str, about: &'static str) -> Rule {
 
 /// All rules.
 pub const ALL: &[Rule] = &[
-    error("yaml", "The file cannot be read as YAML: syntax, or a key that stands twice."),
+    error("yaml", "The file cannot be read, or not as YAML: syntax, or a key that stands twice."),
     error("kind-unknown", "The API group has no such kind, or not in this version."),
     error(
         "name-missing",
