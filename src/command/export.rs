@@ -32,7 +32,7 @@ Examples:
   kubectl portal export -t acme -o json")]
 pub struct Export {
     /// Of this tenant. Default: of all.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     #[command(flatten)]

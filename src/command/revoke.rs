@@ -24,7 +24,7 @@ pub struct Revoke {
     names: Vec<String>,
 
     /// The tenant, where an address is invited by several.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     #[command(flatten)]

@@ -20,7 +20,7 @@ use crate::shell::clock::Clock;
 #[command(after_help = "Examples:\n  kubectl portal activate acme")]
 pub struct Activate {
     /// Tenants.
-    #[arg(value_name = "TENANT", required = true)]
+    #[arg(value_name = "TENANT", required = true, value_parser = super::target::tenant)]
     tenants: Vec<String>,
 
     #[command(flatten)]
@@ -38,7 +38,7 @@ Examples:
   kubectl portal deactivate acme orchard --yes")]
 pub struct Deactivate {
     /// Tenants.
-    #[arg(value_name = "TENANT", required = true)]
+    #[arg(value_name = "TENANT", required = true, value_parser = super::target::tenant)]
     tenants: Vec<String>,
 
     /// Do not ask on a terminal.

@@ -22,7 +22,7 @@ Examples:
   kubectl portal users -t acme --deleted -o json")]
 pub struct Users {
     /// Of this tenant. Default: of all.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     /// Deleted ones, too.

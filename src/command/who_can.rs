@@ -25,7 +25,7 @@ pub struct WhoCan {
     permission: String,
 
     /// In this tenant. Default: in all.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     /// On this branch: whoever has it there or above. Default: anywhere.

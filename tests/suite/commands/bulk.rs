@@ -125,6 +125,44 @@ async fn whoever_reads_only_the_beginning_stops_no_work() {
 }
 
 #[tokio::test]
+async fn an_address_in_other_letters_is_invited_already() {
+    let Some(stage) = Stage::set("letters-case", Script::default()).await else { return };
+    let hand = Hand::of(&stage.ns);
+    let invite = ["invite", "-t", "acme", "-r", "viewer"];
+    for (address, said) in [
+        ("Grace@acme.example", "1 made, 0 unchanged, 0 failed\n"),
+        ("grace@ACME.example", "0 made, 1 unchanged, 0 failed\n"),
+    ] {
+        assert_eq!(hand.prints(&[&invite[..], &[address]].concat()).await, said);
+    }
+    assert_eq!(stage.ns.list::<Invitation>().await[0].spec.email, "Grace@acme.example");
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_refused_and_a_missing_namespace_is_named() {
+    let Some(stage) = Stage::set("no-name", Script::default()).await else { return };
+    let hand = Hand::of(&stage.ns);
+    for arguments in [
+        &["invite", "-t", "../../tenants/acme?x=1#", "a@x.example"][..],
+        &["activate", "../tenants/acme"],
+        &["users", "-t", "acme,spec.email=a@x.example"],
+        &["resend", "../tenants/acme"],
+    ] {
+        let said = hand.says(arguments).await;
+        assert!(said.code == 2 && said.err.contains("small letters"), "{arguments:?}: {said:?}");
+    }
+    let kubeconfig = std::env::var_os("KUBECONFIG").expect("a Namespace was there before");
+    let there = async |namespace: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portal-operator"));
+        command.args(["invite", "-t", "acme", "a@x.example", "-n", namespace]).env("KUBECONFIG", &kubeconfig);
+        let said = tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic");
+        (said.status.code(), String::from_utf8_lossy(&said.stderr).into_owned())
+    };
+    assert_eq!(there("nope-ns").await, (Some(1), "error: there is no namespace \"nope-ns\"\n".to_owned()));
+    assert_eq!(there("../nodes").await.0, Some(2));
+}
+
+#[tokio::test]
 async fn watching_ends_with_what_has_to_be_mended() {
     let Some(stage) = Stage::set("watching", Script::default()).await else { return };
     let (ns, hand) = (&stage.ns, Hand::of(&stage.ns));
