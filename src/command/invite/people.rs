@@ -36,14 +36,14 @@ impl People {
     /// that begin with `#` are passed over.
     pub fn read(&mut self, source: &str, text: &str) {
         let text = text.trim_start_matches('\u{feff}');
-        if let Some((delimiter, columns)) = text.lines().next().and_then(headings) {
-            return self.table(source, text, delimiter, &columns);
+        let is_said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        let first = text.lines().map(str::trim).find(is_said).and_then(headings);
+        if let Some((delimiter, columns)) = first.as_ref().filter(|(_, columns)| columns.count > 1) {
+            return self.table(source, text, *delimiter, columns);
         }
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if !line.is_empty() && !line.starts_with('#') {
-                self.line(&format!("{source}:{}", number + 1), line);
-            }
+        let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| is_said(line));
+        for (number, line) in lines.skip(usize::from(first.is_some())) {
+            self.line(&format!("{source}:{}", number + 1), line);
         }
     }
 
@@ -141,6 +141,7 @@ fn fields(line: &str) -> Vec<String> {
 
 /// Which column of a spreadsheet holds what.
 struct Columns {
+    count: usize,
     email: usize,
     given: Option<usize>,
     family: Option<usize>,
@@ -149,7 +150,7 @@ struct Columns {
 
 /// What stands between the columns, and which is which. None: the line is no heading.
 fn headings(line: &str) -> Option<(u8, Columns)> {
-    if line.contains('@') || line.starts_with('#') {
+    if line.contains('@') {
         return None;
     }
     let letters = |name: &String| name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>();
@@ -157,6 +158,7 @@ fn headings(line: &str) -> Option<(u8, Columns)> {
     let one_of = |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.as_str()));
     let email = one_of(&["email", "mail", "emailaddress", "mailaddress"]);
     let columns = Columns {
+        count: names.len(),
         email: email.or_else(|| names.iter().position(|name| name.contains("mail")))?,
         given: one_of(&["given", "givenname", "givennames", "first", "firstname", "forename"]),
         family: one_of(&["family", "familyname", "last", "lastname", "surname"]),
@@ -209,6 +211,11 @@ mod tests {
                 vec!["g@x.example|Gr\"ace|Hop;per"],
             ),
             ("LAST NAME\tMAIL\nHopper\tg@x.example", vec!["g@x.example||Hopper"]),
+            ("# exported\n\nFamily,Given,Email\nHopper,Grace,g@x.example", vec!["g@x.example|Grace|Hopper"]),
+            (
+                "E-mail\nGrace <g@x.example>\na@x.example, b@x.example",
+                vec!["g@x.example|Grace|", "a@x.example||", "b@x.example||"],
+            ),
             (",Lovelace,a@x.example", vec!["a@x.example||Lovelace"]),
             ("a@x.example,,Lovelace\ng@x.example,", vec!["a@x.example||Lovelace", "g@x.example||"]),
             ("# team\n\ng@x.example\n", vec!["g@x.example||"]),
