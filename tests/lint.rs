@@ -214,6 +214,8 @@ fn roles_that_are_worth_nothing_beside_others_are_found_on_standard_input() {
     assert_eq!(rules("[editor, member]"), (Some(0), vec![]));
     assert_eq!(rules("[editor, viewer]"), (Some(0), vec![("role-excluded".into(), 22.into())]));
     assert_eq!(rules("[boss]"), (Some(1), vec![("role-requires".into(), 22.into())]));
+    let elsewhere = vec![("reference-not-found".into(), 23.into())];
+    assert_eq!(rules("[boss]\n  groups: [members]"), (Some(0), elsewhere), "a group elsewhere may have the other role");
     let long = format!("[{}]", "x".repeat(64));
     assert_eq!(rules(&long).1[0], ("role-unknown".into(), 22.into()));
     assert_eq!(rules(&long).1[1], ("schema-length".into(), 22.into()));

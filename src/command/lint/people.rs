@@ -238,9 +238,15 @@ impl Repository {
             own.unwrap_or_else(|| Way::to("spec.groups"))
         };
         let anywhere = named.first().map_or_else(|| Way::to("spec.groups"), |named| named.way.clone());
+        // A group that is in no file may give what is required.
+        let is_unseen = |group: &String| {
+            seen.catalogue.of_built_in_group(group).is_none() && !self.declares("Group", namespace, group)
+        };
+        let unseen = spec.groups.iter().any(is_unseen);
         for loss in &rights.losses {
             let message = format!("worth nothing: {loss}");
             match loss {
+                Loss::RoleRequired(..) | Loss::PermissionRequired(..) if unseen => {}
                 Loss::Excluded(role, _) => self.say("role-excluded", document, &place(role), message),
                 Loss::RoleRequired(role, _) => self.say("role-requires", document, &place(role), message),
                 Loss::PermissionRequired(..) => self.say("permission-requires", document, &anywhere, message),
