@@ -32,6 +32,8 @@ const SEEDS: &[Seed] = &[
     Seed(QUICKSTART, "metadata: {name: grace}", "metadata: {name: grace.hopper}", "name-dot", "grace.hopper"),
     Seed(QUICKSTART, "metadata: {name: acme}", "metadata: {name: acme.example}", "schema-rule", "name: acme.example"),
     Seed(PARTNERS, "metadata: {name: daniel}", "metadata: {name: ada} # again", "name-duplicate", "# again"),
+    Seed(BRANCHES, "metadata: {name: everybody}", "metadata: {name: every.body}", "name-reserved", "name: every.body"),
+    Seed(BRANCHES, "metadata: {name: everybody}\nspec:\n  tenantRef: {name: ", "metadata: {name: every.body}\nspec:\n  tenantRef: {name: no-", "name-reserved", "name: every.body"),
     Seed(BRANCHES, "metadata: {name: everybody}", "metadata: {name: administrators}", "name-reserved", "metadata: {name: administrators}"),
     // The schema.
     Seed(QUICKSTART, "  expiresAfter: 14d", "  expireAfter: 14d", "schema-unknown-field", "expireAfter"),

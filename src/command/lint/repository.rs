@@ -145,13 +145,22 @@ impl Repository {
         }
         // What acceptance and the operator made is exported with its mark.
         let made = metadata.and_then(|m| m.get("labels")).is_some_and(|labels| labels.get(marks::MADE_BY).is_some());
-        // Tenants and groups have a schema that says so.
-        let may_have_dots = ["Portal", "PortalUser", "Invitation"].contains(&document.kind());
-        if name.contains('.') && !made && may_have_dots {
-            let message = format!(
-                "the name {name:?} has a dot: such names are kept for what the operator makes, and the policies refuse them to others"
-            );
-            self.say("name-dot", document, &way, message);
+        if !name.contains('.') || made {
+            return;
+        }
+        match document.kind() {
+            // Its schema says so.
+            "Tenant" => {}
+            "Group" => {
+                let message = format!("the name {name:?} has a dot: the operator lets no such group give anything");
+                self.say("name-reserved", document, &way, message);
+            }
+            _ => {
+                let message = format!(
+                    "the name {name:?} has a dot: such names are kept for what the operator makes, and the policies refuse them to others"
+                );
+                self.say("name-dot", document, &way, message);
+            }
         }
     }
 

@@ -47,7 +47,7 @@ pub const ALL: &[Rule] = &[
         "The object has no name, or asks the API server to choose one: each apply would make another.",
     ),
     error("name-invalid", "The name is none that Kubernetes takes."),
-    error("name-reserved", "Groups may not have the names of a portal's built-in groups."),
+    error("name-reserved", "Groups may have neither a dot in their names nor the names of a portal's built-in groups."),
     warning(
         "name-dot",
         "Names with a dot are kept for what the operator makes: policies refuse them, the schema does not.",
