@@ -29,9 +29,11 @@ const SEEDS: &[Seed] = &[
     // Names.
     Seed(QUICKSTART, "metadata: {name: ada}", "metadata: {generateName: ada-}", "name-missing", "generateName"),
     Seed(QUICKSTART, "metadata: {name: ada}", "metadata: {name: Ada}", "name-invalid", "name: Ada}"),
-    Seed(QUICKSTART, "metadata: {name: grace}", "metadata: {name: grace.hopper}", "name-reserved", "grace.hopper"),
+    Seed(QUICKSTART, "metadata: {name: grace}", "metadata: {name: grace.hopper}", "name-dot", "grace.hopper"),
     Seed(QUICKSTART, "metadata: {name: acme}", "metadata: {name: acme.example}", "schema-rule", "name: acme.example"),
     Seed(PARTNERS, "metadata: {name: daniel}", "metadata: {name: ada} # again", "name-duplicate", "# again"),
+    Seed(BRANCHES, "metadata: {name: everybody}", "metadata: {name: every.body}", "name-reserved", "name: every.body"),
+    Seed(BRANCHES, "metadata: {name: everybody}\nspec:\n  tenantRef: {name: ", "metadata: {name: every.body}\nspec:\n  tenantRef: {name: no-", "name-reserved", "name: every.body"),
     Seed(BRANCHES, "metadata: {name: everybody}", "metadata: {name: administrators}", "name-reserved", "metadata: {name: administrators}"),
     // The schema.
     Seed(QUICKSTART, "  expiresAfter: 14d", "  expireAfter: 14d", "schema-unknown-field", "expireAfter"),
@@ -214,6 +216,8 @@ fn roles_that_are_worth_nothing_beside_others_are_found_on_standard_input() {
     assert_eq!(rules("[editor, member]"), (Some(0), vec![]));
     assert_eq!(rules("[editor, viewer]"), (Some(0), vec![("role-excluded".into(), 22.into())]));
     assert_eq!(rules("[boss]"), (Some(1), vec![("role-requires".into(), 22.into())]));
+    let elsewhere = vec![("reference-not-found".into(), 23.into())];
+    assert_eq!(rules("[boss]\n  groups: [members]"), (Some(0), elsewhere), "a group elsewhere may have the other role");
     let long = format!("[{}]", "x".repeat(64));
     assert_eq!(rules(&long).1[0], ("role-unknown".into(), 22.into()));
     assert_eq!(rules(&long).1[1], ("schema-length".into(), 22.into()));
@@ -255,6 +259,76 @@ fn the_export_of_a_large_portal_is_read_to_its_end() {
         (code, found.len(), &found[0]["rule"], &found[0]["object"]),
         (Some(0), 1, &"invitation-duplicate".into(), &"Invitation/p-2999".into())
     );
+}
+
+#[test]
+fn metadata_that_is_none_is_a_finding() {
+    let text = |metadata: &str| {
+        format!("apiVersion: portal-operator.dev/v1alpha1\nkind: Tenant\nmetadata: {metadata}\nspec: {{}}\n")
+    };
+    for metadata in ["5", "acme", "[{name: acme}]", "{name: 5}", "{name: acme, labels: 5}"] {
+        let (code, found) = lint_text(&text(metadata));
+        assert_eq!(code, Some(1), "{metadata}: {found:?}");
+        let is_it = |f: &Value| f["rule"] == "schema-type" && f["line"] == 3;
+        assert!(found.iter().any(is_it), "{metadata}: {found:?}");
+    }
+    for metadata in ["", "null"] {
+        let (code, found) = lint_text(&text(metadata));
+        assert_eq!((code, found.iter().any(|f| f["rule"] == "name-missing")), (Some(1), true), "{found:?}");
+    }
+    assert_eq!(lint_text(&text("{name: acme, creationTimestamp: null, labels: null}")), (Some(0), vec![]));
+}
+
+#[test]
+fn roles_of_a_portal_that_is_in_no_file_are_not_judged_and_that_is_said_once() {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: portal-operator.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+        )
+    };
+    let text = [
+        object("Tenant", "acme", "portalRef: {name: product}, activationMail: true, contact: {email: a@x.example}"),
+        object("PortalUser", "ada", "tenantRef: {name: acme}, email: a@x.example, roles: [boss], groups: [bosses]"),
+        object("Group", "team", "tenantRef: {name: acme}, roles: [boss]"),
+        object("Invitation", "grace", "tenantRef: {name: acme}, email: g@x.example, roles: [boss], groups: [team]"),
+    ];
+    let (code, found) = lint_text(&text.concat());
+    assert_eq!((code, found.len()), (Some(0), 1), "{found:?}");
+    assert_eq!((&found[0]["rule"], &found[0]["object"]), (&"reference-not-found".into(), &"Tenant/acme".into()));
+    assert!(
+        found[0]["message"].as_str().is_some_and(|m| m.contains("roles in this tenant are not judged")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_a_folder_has_beside_files_keeps_nobody_from_the_rest() {
+    let folder = Folder::new("beside");
+    let wrong = "apiVersion: portal-operator.dev/v1alpha1\nkind: Tenant\nmetadata: {name: acme}\nspec: {x: 1}\n";
+    let path = |name: &str| folder.0.join(name);
+    std::fs::write(path("z.yaml"), wrong).expect("written");
+    std::fs::write(path("latin.yaml"), [0xff, 0xfe]).expect("written");
+    std::os::unix::fs::symlink("nowhere", path("dangling.yaml")).expect("a link");
+    std::os::unix::fs::symlink(".", path("circle.yaml")).expect("a link");
+    let made = Command::new("mkfifo").arg(path("pipe.yaml")).status().expect("it runs");
+    assert!(made.success());
+    std::fs::create_dir_all(path("chart/templates/deep")).expect("a folder");
+    std::fs::write(path("chart/Chart.yaml"), "name: chart\n").expect("written");
+    let template = "{{ if .Values.x }}\napiVersion: portal-operator.dev/v1alpha1\n{{ end }}";
+    std::fs::write(path("chart/templates/deep/a.yaml"), template).expect("written");
+    let found = findings(&folder.0);
+    let shown = |f: &Value| {
+        let file = f["file"].as_str().expect("a file").rsplit('/').next().unwrap_or_default().to_owned();
+        (file, f["rule"].as_str().expect("a rule").to_owned())
+    };
+    let expected = [("dangling.yaml", "yaml"), ("latin.yaml", "yaml"), ("z.yaml", "schema-unknown-field")];
+    let expected: Vec<_> = expected.iter().map(|(file, rule)| ((*file).to_owned(), (*rule).to_owned())).collect();
+    assert_eq!(found.iter().map(shown).collect::<Vec<_>>(), expected);
+    let said = lint(&[&folder.0.to_string_lossy()]);
+    assert_eq!(String::from_utf8_lossy(&said.stderr).matches("templates of Helm").count(), 1, "{said:?}");
+    // A folder that is no chart's may have this name.
+    std::fs::remove_file(path("chart/Chart.yaml")).expect("removed");
+    assert_eq!(findings(&folder.0).len(), 4);
 }
 
 #[test]

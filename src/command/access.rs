@@ -24,7 +24,7 @@ pub struct Access {
     user: String,
 
     /// The tenant, where an address has accounts in several.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     #[command(flatten)]

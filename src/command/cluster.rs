@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::core::NamespaceResourceScope;
 use kube::{Client, Config, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -75,6 +75,7 @@ impl Reach {
             config.auth_info.impersonate = Some(user.clone());
         }
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        sound(&namespace)?;
         let agent = concat!("kubectl-portal/", env!("CARGO_PKG_VERSION"));
         config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
         let unusable = |error: kube::Error| Failure::new(format!("the kubeconfig cannot be used: {error}"));
@@ -113,13 +114,13 @@ impl Cluster {
 
     /// An object that has to be there.
     pub async fn get<K: Thing>(&self, name: &str) -> Result<K, Failure> {
-        let got = self.api::<K>().get(name).await;
+        let got = self.api::<K>().get(sound(name)?).await;
         got.map_err(|error| self.call::<K>("get", name).failed(error))
     }
 
     /// An object that may be there.
     pub async fn find<K: Thing>(&self, name: &str) -> Result<Option<K>, Failure> {
-        let got = self.api::<K>().get_opt(name).await;
+        let got = self.api::<K>().get_opt(sound(name)?).await;
         got.map_err(|error| self.call::<K>("get", name).failed(error))
     }
 
@@ -138,25 +139,10 @@ impl Cluster {
         }
     }
 
-    /// Metadata of all objects of a kind.
-    pub async fn list_metadata<K: Thing>(&self) -> Result<Vec<PartialObjectMeta<K>>, Failure> {
-        let api = self.api::<K>();
-        let mut params = ListParams::default().limit(PAGE);
-        let mut all = Vec::new();
-        loop {
-            let page = api.list_metadata(&params).await.map_err(|error| self.call::<K>("list", "").failed(error))?;
-            all.extend(page.items);
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params.continue_token = Some(token),
-                None => return Ok(all),
-            }
-        }
-    }
-
     /// Changes an object by a JSON merge patch.
     pub async fn merge<K: Thing>(&self, name: &str, patch: &Value) -> Result<K, Failure> {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = self.api::<K>().patch(name, &params, &Patch::Merge(patch)).await;
+        let patched = self.api::<K>().patch(sound(name)?, &params, &Patch::Merge(patch)).await;
         patched.map_err(|error| self.call::<K>("patch", name).failed(error))
     }
 
@@ -164,7 +150,7 @@ impl Cluster {
     /// somebody else decided otherwise is a conflict, not lost.
     pub async fn apply<K: Thing>(&self, name: &str, object: &Value) -> Result<K, Failure> {
         let params = PatchParams::apply(FIELD_MANAGER).validation_strict();
-        let applied = self.api::<K>().patch(name, &params, &Patch::Apply(object)).await;
+        let applied = self.api::<K>().patch(sound(name)?, &params, &Patch::Apply(object)).await;
         applied.map_err(|error| self.call::<K>("patch", name).failed(error))
     }
 
@@ -191,6 +177,15 @@ impl Cluster {
     }
 }
 
+/// A name that may become part of a path: nothing on the way there escapes it.
+fn sound(name: &str) -> Result<&str, Failure> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    if name.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Ok(name);
+    }
+    Err(Failure::unusable(format!("{name:?} is no name: names have small letters, digits, hyphens and dots only")))
+}
+
 /// An operator whose own settings nobody asks for: access does not depend on them.
 fn settings() -> Settings {
     Settings {
@@ -201,5 +196,20 @@ fn settings() -> Settings {
         reply_to: None,
         signing_key: None,
         me: Me { identity: String::new(), elected: false },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_name_gets_into_no_path() {
+        for name in ["acme", "ada.invite", "acme.grace-acme-example-c73f8319b5"] {
+            assert_eq!(sound(name).ok(), Some(name));
+        }
+        for name in ["", "..", ".", "../tenants/acme", "a/b", "a?x=1", "a#", "a%2f", "Ada", "a b"] {
+            assert_eq!(sound(name).err().map(|failure| failure.code()), Some(2), "{name}");
+        }
     }
 }

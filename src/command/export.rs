@@ -32,7 +32,7 @@ Examples:
   kubectl portal export -t acme -o json")]
 pub struct Export {
     /// Of this tenant. Default: of all.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     #[command(flatten)]
@@ -85,7 +85,7 @@ impl Export {
             Format::Table | Format::Yaml => output::objects(out, Format::Yaml, &objects)?,
         }
         if objects.is_empty() {
-            anstream::eprintln!("There is nothing that Git does not know: nobody registered or declined.");
+            aside!("There is nothing that Git does not know: nobody registered or declined.");
         }
         Ok(true)
     }

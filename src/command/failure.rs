@@ -14,13 +14,13 @@ pub struct Failure {
     message: String,
     code: u8,
     broken_pipe: bool,
-    lacks_a_right: bool,
+    fails_each_time: bool,
 }
 
 impl Failure {
     /// It was asked for, and could not be done.
     pub fn new(message: impl Into<String>) -> Self {
-        Failure { message: message.into(), code: 1, broken_pipe: false, lacks_a_right: false }
+        Failure { message: message.into(), code: 1, broken_pipe: false, fails_each_time: false }
     }
 
     /// What was given cannot be used.
@@ -33,9 +33,10 @@ impl Failure {
         self.broken_pipe
     }
 
-    /// Whether RBAC or the kubeconfig's credentials are in the way: what fails once fails each time.
-    pub fn lacks_a_right(&self) -> bool {
-        self.lacks_a_right
+    /// Whether what fails once fails each time: RBAC or the kubeconfig's credentials are in the way, or there is no such
+    /// namespace.
+    pub fn fails_each_time(&self) -> bool {
+        self.fails_each_time
     }
 
     /// The exit code.
@@ -104,6 +105,7 @@ impl Call {
             401 => {
                 "the API server does not know you: the kubeconfig's credentials are not (or no longer) accepted".into()
             }
+            404 if lacks_namespace(status.code, &status.message) => format!("there is no namespace {namespace:?}"),
             404 if name.is_empty() || !status.message.contains(name.as_str()) => {
                 let whose = if group == GROUP { ": are portal-operator's CRDs installed?" } else { "" };
                 format!("the API server has no {resource}{whose}")
@@ -116,9 +118,15 @@ impl Call {
             ),
             _ => format!("cannot {verb} {object}: {}", status.message),
         };
-        let lacks_a_right = status.code == 401 || status.code == 403 && !status.message.contains("denied request");
-        Failure { lacks_a_right, ..Failure::new(message) }
+        let fails_each_time = status.code == 401
+            || status.code == 403 && !status.message.contains("denied request")
+            || lacks_namespace(status.code, &status.message);
+        Failure { fails_each_time, ..Failure::new(message) }
     }
+}
+
+fn lacks_namespace(code: u16, message: &str) -> bool {
+    code == 404 && message.starts_with("namespaces ")
 }
 
 /// The sentence of a policy without what the API server puts around it.
@@ -180,6 +188,7 @@ mod tests {
     #[test]
     fn a_missing_object_and_a_missing_kind_are_told_apart() {
         assert!(said(404, "invitations.portal-operator.dev \"grace\" not found").contains("there is no Invitation"));
+        assert_eq!(said(404, "namespaces \"acme\" not found"), "there is no namespace \"acme\"");
         assert!(said(404, "404 page not found").contains("CRDs installed"));
     }
 }

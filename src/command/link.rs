@@ -29,7 +29,7 @@ pub struct Link {
     name: String,
 
     /// The tenant, where an address is invited by several.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     #[command(flatten)]

@@ -3,6 +3,13 @@
 //! Commands use what the operator uses: its plans judge (`plan/`), its tables hold what was listed (`shell/world.rs`).
 //! None of them writes a status.
 
+/// Says something beside the answer, on standard error. Whoever does not listen stops nothing (`eprintln!` would panic).
+macro_rules! aside {
+    ($($said:tt)*) => {{
+        let _ = ::std::io::Write::write_fmt(&mut ::anstream::stderr(), format_args!("{}\n", format_args!($($said)*)));
+    }};
+}
+
 mod access;
 mod cluster;
 mod export;
@@ -29,6 +36,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use self::failure::{Answer, Failure};
+use self::output::Unheard;
 
 /// What people do.
 #[derive(Debug, Subcommand)]
@@ -74,7 +82,7 @@ impl Command {
             // Whoever reads only the beginning (`| head`) has what they want.
             Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
             Err(failure) => {
-                anstream::eprintln!("error: {failure}");
+                aside!("error: {failure}");
                 ExitCode::from(failure.code())
             }
         }
@@ -83,13 +91,14 @@ impl Command {
     /// Those that ask a cluster.
     async fn ask(self, out: &mut dyn Write) -> Answer {
         match self {
-            Command::Invite(invite) => invite.run(out).await,
+            // Those that change something do it to the end, whoever reads of it.
+            Command::Invite(invite) => invite.run(&mut Unheard(out)).await,
+            Command::Resend(resend) => resend.run(&mut Unheard(out)).await,
+            Command::Revoke(revoke) => revoke.run(&mut Unheard(out)).await,
+            Command::Activate(activate) => activate.run(&mut Unheard(out)).await,
+            Command::Deactivate(deactivate) => deactivate.run(&mut Unheard(out)).await,
             Command::Watch(watch) => watch.run(out).await,
-            Command::Resend(resend) => resend.run(out).await,
-            Command::Revoke(revoke) => revoke.run(out).await,
             Command::Link(link) => link.run(out).await,
-            Command::Activate(activate) => activate.run(out).await,
-            Command::Deactivate(deactivate) => deactivate.run(out).await,
             Command::Users(users) => users.run(out).await,
             Command::Access(access) => access.run(out).await,
             Command::WhoCan(who) => who.run(out).await,

@@ -32,6 +32,26 @@ pub struct Output {
     pub format: Format,
 }
 
+/// Where work reports that has to go on when nobody reads any more (`| head -1`): what is written then is lost, and no
+/// failure.
+pub struct Unheard<'a>(pub &'a mut dyn Write);
+
+impl Write for Unheard<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
 /// Rows under headings, in columns as wide as they need.
 pub fn table(out: &mut dyn Write, headings: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let widest = |column: usize| rows.iter().map(|row| row[column].width()).max().unwrap_or(0);

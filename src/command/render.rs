@@ -99,10 +99,10 @@ impl Render {
             rehearsal.mail(&namespace, &name, purpose, &link, now).map_err(|error| Failure::new(error.to_string()))?;
         out.write_all(&mail.mime.bytes)?;
         if let Some(why) = mail.held {
-            anstream::eprintln!("note: it would be held back: {why}");
+            aside!("note: it would be held back: {why}");
         }
         for fault in &mail.faults {
-            anstream::eprintln!("error: the portal's own text is not used: {fault}");
+            aside!("error: the portal's own text is not used: {fault}");
         }
         Ok(mail.faults.is_empty())
     }

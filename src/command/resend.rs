@@ -26,7 +26,7 @@ pub struct Resend {
     names: Vec<String>,
 
     /// The tenant, where an address is invited by several.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     #[command(flatten)]
@@ -45,12 +45,16 @@ impl Resend {
             let (shown, email) = (target.shown(), &invitation.spec.email);
             match standing(&invitation.spec, &status, now) {
                 Standing::Accepted => {
-                    anstream::eprintln!("error: {shown} was accepted: nobody is mailed again");
+                    aside!("error: {shown} was accepted: nobody is mailed again");
                     good = false;
                     continue;
                 }
                 Standing::Revoked if invitation.spec.revoked => {
-                    anstream::eprintln!("error: {shown} is revoked: take spec.revoked back first, with a new sendAt");
+                    let way = match target.user {
+                        Some(_) => "set spec.invitation.send to true first",
+                        None => "take spec.revoked back first",
+                    };
+                    aside!("error: {shown} is revoked: {way}, with a new sendAt");
                     good = false;
                     continue;
                 }

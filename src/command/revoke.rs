@@ -24,7 +24,7 @@ pub struct Revoke {
     names: Vec<String>,
 
     /// The tenant, where an address is invited by several.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     #[command(flatten)]
@@ -39,7 +39,7 @@ impl Revoke {
         for target in target::find(&cluster, self.tenant.as_deref(), &self.names).await? {
             let shown = target.shown();
             if target.invitation.status.as_ref().is_some_and(|status| status.accepted_time.is_some()) {
-                anstream::eprintln!("error: {shown} was accepted: suspend or delete the account instead");
+                aside!("error: {shown} was accepted: suspend or delete the account instead");
                 good = false;
                 continue;
             }

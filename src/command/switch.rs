@@ -20,7 +20,7 @@ use crate::shell::clock::Clock;
 #[command(after_help = "Examples:\n  kubectl portal activate acme")]
 pub struct Activate {
     /// Tenants.
-    #[arg(value_name = "TENANT", required = true)]
+    #[arg(value_name = "TENANT", required = true, value_parser = super::target::tenant)]
     tenants: Vec<String>,
 
     #[command(flatten)]
@@ -38,7 +38,7 @@ Examples:
   kubectl portal deactivate acme orchard --yes")]
 pub struct Deactivate {
     /// Tenants.
-    #[arg(value_name = "TENANT", required = true)]
+    #[arg(value_name = "TENANT", required = true, value_parser = super::target::tenant)]
     tenants: Vec<String>,
 
     /// Do not ask on a terminal.
@@ -65,7 +65,7 @@ impl Deactivate {
             let invitations = cluster.list::<Invitation>("").await?;
             for name in &self.tenants {
                 let tenant = cluster.get::<Tenant>(name).await?;
-                anstream::eprintln!("{}", foreseen(&tenant, &invitations, Clock.now()));
+                aside!("{}", foreseen(&tenant, &invitations, Clock.now()));
             }
             anstream::eprint!("Switch off? [y/N] ");
             let mut answer = String::new();
@@ -88,7 +88,7 @@ async fn switch(cluster: &Cluster, tenants: &[String], active: bool, out: &mut d
         }
         cluster.merge::<Tenant>(name, &json!({"spec": {"portalActive": active}})).await?;
         writeln!(out, "tenant/{name} is switched {word}")?;
-        anstream::eprintln!("If Git owns it, Git has to say so too, or it is taken back: spec.portalActive: {active}");
+        aside!("If Git owns it, Git has to say so too, or it is taken back: spec.portalActive: {active}");
     }
     Ok(true)
 }

@@ -9,6 +9,16 @@ use crate::api::{GROUP, Invitation, PortalUser};
 use crate::plan::address::Address;
 use crate::plan::portal_user::{child_name, is_child};
 
+/// The name of a tenant, as an argument: a label of DNS, as the schema has it. It becomes part of selectors and names.
+pub fn tenant(text: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let sound = !text.is_empty() && text.len() <= 63 && text.chars().all(inner);
+    if !sound || text.starts_with('-') || text.ends_with('-') {
+        return Err("a tenant's name has small letters, digits and hyphens only".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// What is changed: the operator keeps the invitation of an account as the account asks for it, so that it is the
 /// account that has to ask.
 pub struct Target {
@@ -44,7 +54,7 @@ impl Target {
             "metadata": {"name": name}, "spec": patch["spec"]});
         let mut text = Vec::new();
         output::value(&mut text, output::Format::Yaml, &whole)?;
-        anstream::eprintln!("If Git owns it, Git has to say so too, or it is taken back:\n{}", indented(&text));
+        aside!("If Git owns it, Git has to say so too, or it is taken back:\n{}", indented(&text));
         Ok(())
     }
 }
@@ -100,6 +110,21 @@ fn by_address<'a>(all: &'a [Invitation], tenant: Option<&str>, text: &str) -> Re
             let names = several.iter().map(|i| format!("{} (tenant {})", i.name_any(), i.spec.tenant_ref.name));
             let names = names.collect::<Vec<_>>().join(", ");
             Err(Failure::new(format!("{text} is invited more than once: name one of {names}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_tenants_are_labels() {
+        for name in ["acme", "a", "7-eleven"] {
+            assert_eq!(tenant(name), Ok(name.to_owned()));
+        }
+        for name in ["", "Acme", "a.b", "-a", "a-", "../../tenants/acme?x=1#", "a,spec.email=b", &"a".repeat(64)] {
+            assert!(tenant(name).is_err(), "{name}");
         }
     }
 }

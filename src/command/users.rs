@@ -22,7 +22,7 @@ Examples:
   kubectl portal users -t acme --deleted -o json")]
 pub struct Users {
     /// Of this tenant. Default: of all.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     /// Deleted ones, too.
@@ -46,7 +46,7 @@ impl Users {
         users.sort_by_key(|user| (user.spec.tenant_ref.name.clone(), user.name_any()));
         match self.output.format {
             Format::Table if users.is_empty() => {
-                anstream::eprintln!("No users found in namespace {}.", cluster.namespace)
+                aside!("No users found in namespace {}.", cluster.namespace)
             }
             Format::Table => table(out, &users, self.tenant.is_none(), Clock.now())?,
             Format::Name => {

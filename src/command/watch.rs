@@ -30,7 +30,7 @@ Examples:
   kubectl portal watch --all --timeout 10m")]
 pub struct Watch {
     /// Of this tenant.
-    #[arg(short, long, required_unless_present = "all", conflicts_with = "all")]
+    #[arg(short, long, required_unless_present = "all", conflicts_with = "all", value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     /// Of all tenants.
@@ -135,7 +135,7 @@ fn refused(cluster: &Cluster, error: watcher::Error) -> Option<Failure> {
         watcher::Error::WatchError(status) => kube::Error::Api(status),
         _ => return None,
     };
-    Some(cluster.call::<Invitation>("watch", "").failed(error)).filter(Failure::lacks_a_right)
+    Some(cluster.call::<Invitation>("watch", "").failed(error)).filter(Failure::fails_each_time)
 }
 
 /// How many came to what: `998 Sent, 2 AddressRefused`.

@@ -25,7 +25,7 @@ pub struct WhoCan {
     permission: String,
 
     /// In this tenant. Default: in all.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     /// On this branch: whoever has it there or above. Default: anywhere.
@@ -74,7 +74,7 @@ impl WhoCan {
         }
         let text = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
         match self.output.format {
-            Format::Table if found.is_empty() => anstream::eprintln!("Nobody may {permission}."),
+            Format::Table if found.is_empty() => aside!("Nobody may {permission}."),
             Format::Table => {
                 let row = |one: &Value| {
                     let via = one["via"].as_array().into_iter().flatten().filter_map(Value::as_str);

@@ -35,7 +35,7 @@ pub struct Why {
     scope: String,
 
     /// The tenant, where an address has accounts in several.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = super::target::tenant)]
     tenant: Option<String>,
 
     #[command(flatten)]

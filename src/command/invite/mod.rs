@@ -20,6 +20,7 @@ use super::output::{self, Format, Output};
 use super::{Answer, Failure};
 use crate::api::duration::HumanDuration;
 use crate::api::{Delivery, GROUP, Grant, Invitation, InvitationSpec, LocalRef};
+use crate::plan::address::Address;
 use crate::plan::invitation::invitation_name;
 
 /// So many are applied at the same time: enough to hide the way to the API server, few enough to leave it room.
@@ -46,12 +47,12 @@ pub struct Invite {
     #[arg(value_name = "ADDRESS", required_unless_present = "file")]
     addresses: Vec<String>,
 
-    /// A file with addresses, a line each, or columns: `Grace,Hopper,grace@acme.example`.
+    /// A file with addresses, a line each, or columns: `Grace,Hopper,grace@acme.example`, or under headings (Email, First name, Family name).
     #[arg(short, long)]
     file: Vec<PathBuf>,
 
     /// The tenant.
-    #[arg(short, long)]
+    #[arg(short, long, value_parser = crate::command::target::tenant)]
     tenant: String,
 
     /// A role that the account gets; repeatable.
@@ -126,16 +127,23 @@ impl Invite {
     /// Invites everybody who is named.
     pub async fn run(self, out: &mut dyn Write) -> Answer {
         let people = self.people()?;
-        let invitations: Vec<(String, Value)> = people.iter().map(|person| self.invitation(person)).collect();
+        let mut invitations: Vec<(String, Value)> = people.iter().map(|person| self.invitation(person)).collect();
         if [Format::Yaml, Format::Json].contains(&self.output.format) {
             let objects: Vec<Value> = invitations.into_iter().map(|(_, object)| object).collect();
             output::objects(out, self.output.format, &objects)?;
             return Ok(true);
         }
         let cluster = self.reach.cluster().await?;
-        let known = cluster.list_metadata::<Invitation>().await?;
-        let known: HashMap<String, Option<i64>> =
-            known.into_iter().map(|object| (object.name_any(), object.metadata.generation)).collect();
+        let known = cluster.list::<Invitation>("").await?;
+        let known: HashMap<String, Invitation> =
+            known.into_iter().map(|invitation| (invitation.name_any(), invitation)).collect();
+        for ((name, object), person) in invitations.iter_mut().zip(&people) {
+            // In other letters it is the same address; how it was written first cannot be changed.
+            let before = known.get(name).map(|invitation| invitation.spec.email.as_str());
+            if let Some(email) = before.filter(|email| Address::parse(email).as_ref() == Some(&person.address)) {
+                object["spec"]["email"] = json!(email);
+            }
+        }
         self.apply(&cluster, &invitations, &known, out).await
     }
 
@@ -143,7 +151,7 @@ impl Invite {
         &self,
         cluster: &Cluster,
         invitations: &[(String, Value)],
-        known: &HashMap<String, Option<i64>>,
+        known: &HashMap<String, Invitation>,
         out: &mut dyn Write,
     ) -> Answer {
         let bar = progress(invitations.len(), "inviting");
@@ -151,7 +159,7 @@ impl Invite {
             let applied = cluster.apply::<Invitation>(name, object).await;
             let what = applied.map(|stored| match known.get(name) {
                 None => Applied::Made,
-                Some(generation) if *generation == stored.metadata.generation => Applied::Unchanged,
+                Some(before) if before.metadata.generation == stored.metadata.generation => Applied::Unchanged,
                 Some(_) => Applied::Changed,
             });
             (name, what)
@@ -164,8 +172,8 @@ impl Invite {
                 Ok(Applied::Made) => made += 1,
                 Ok(Applied::Changed) => changed += 1,
                 Ok(Applied::Unchanged) => unchanged += 1,
-                // Whoever may not do it for one may do it for none.
-                Err(failure) if failure.lacks_a_right() => {
+                // Whoever may not do it for one may do it for none; nor is there another namespace for the next.
+                Err(failure) if failure.fails_each_time() => {
                     bar.finish_and_clear();
                     return Err(failure);
                 }
@@ -180,15 +188,15 @@ impl Invite {
         }
         bar.finish_and_clear();
         for failure in failures.iter().take(SHOWN) {
-            anstream::eprintln!("error: {failure}");
+            aside!("error: {failure}");
         }
         if failures.len() > SHOWN {
-            anstream::eprintln!("error: and {} more", failures.len() - SHOWN);
+            aside!("error: and {} more", failures.len() - SHOWN);
         }
         let changed = if changed == 0 { String::new() } else { format!("{changed} changed, ") };
         let summary = format!("{made} made, {changed}{unchanged} unchanged, {} failed", failures.len());
         if self.output.format == Format::Name {
-            anstream::eprintln!("{summary}");
+            aside!("{summary}");
         } else {
             writeln!(out, "{summary}")?;
         }
@@ -221,7 +229,7 @@ impl Invite {
             return Err(Failure::unusable("nobody is named"));
         }
         if people.repeated > 0 {
-            anstream::eprintln!("{} addresses are named more than once: each is invited once", people.repeated);
+            aside!("{} addresses are named more than once: each is invited once", people.repeated);
         }
         Ok(people.all)
     }

@@ -32,15 +32,41 @@ pub struct People {
 
 impl People {
     /// Takes in lines: `a@x.example, b@y.example`, `Grace Hopper <grace@acme.example>`, or columns as a spreadsheet
-    /// exports them (`Grace,Hopper,grace@acme.example`). Empty lines, those that begin with `#`, and a line of headings
-    /// are passed over.
+    /// exports them: under headings in any order, or `Grace,Hopper,grace@acme.example` without. Empty lines and those
+    /// that begin with `#` are passed over.
     pub fn read(&mut self, source: &str, text: &str) {
-        for (number, line) in text.lines().enumerate() {
-            let line = line.trim().trim_start_matches('\u{feff}');
-            let is_heading = number == 0 && !line.contains('@') && line.to_lowercase().contains("mail");
-            if !line.is_empty() && !line.starts_with('#') && !is_heading {
-                self.line(&format!("{source}:{}", number + 1), line);
+        let text = text.trim_start_matches('\u{feff}');
+        let is_said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        let first = text.lines().map(str::trim).find(is_said).and_then(headings);
+        if let Some((delimiter, columns)) = first.as_ref().filter(|(_, columns)| columns.count > 1) {
+            return self.table(source, text, *delimiter, columns);
+        }
+        let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| is_said(line));
+        for (number, line) in lines.skip(usize::from(first.is_some())) {
+            self.line(&format!("{source}:{}", number + 1), line);
+        }
+    }
+
+    /// Takes in what stands below headings.
+    fn table(&mut self, source: &str, text: &str, delimiter: u8, columns: &Columns) {
+        let mut reader = csv::ReaderBuilder::new();
+        reader.delimiter(delimiter).flexible(true).comment(Some(b'#')).trim(csv::Trim::All);
+        for record in reader.from_reader(text.as_bytes()).records() {
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => return self.wrong.push(format!("{source}: {error}")),
+            };
+            if record.iter().all(str::is_empty) {
+                continue;
             }
+            let line = record.position().map_or(0, csv::Position::line);
+            let field = |column: Option<usize>| column.and_then(|at| record.get(at)).and_then(some);
+            let name = match (field(columns.given), field(columns.family), field(columns.whole)) {
+                (None, None, Some(whole)) => split(&whole),
+                (given, family, _) => (given, family),
+            };
+            let email = field(Some(columns.email)).unwrap_or_default();
+            self.person(&format!("{source}:{line}"), &email, name);
         }
     }
 
@@ -58,7 +84,7 @@ impl People {
             let name = if names.len() == 1 { split(names[0]) } else { (some(names[0]), some(names[1])) };
             return self.person(place, email, name);
         }
-        for field in &fields {
+        for field in fields.iter().filter(|field| !field.is_empty()) {
             match field.split_once('<') {
                 Some((name, rest)) => match rest.split_once('>') {
                     Some((email, "")) => self.person(place, email, split(name.trim().trim_matches('"'))),
@@ -110,7 +136,35 @@ fn fields(line: &str) -> Vec<String> {
         Some(inner) if !inner.contains('"') => inner.trim().to_owned(),
         _ => field.trim().to_owned(),
     };
-    fields.iter().map(|field| bare(field)).filter(|field| !field.is_empty()).collect()
+    fields.iter().map(|field| bare(field)).collect()
+}
+
+/// Which column of a spreadsheet holds what.
+struct Columns {
+    count: usize,
+    email: usize,
+    given: Option<usize>,
+    family: Option<usize>,
+    whole: Option<usize>,
+}
+
+/// What stands between the columns, and which is which. None: the line is no heading.
+fn headings(line: &str) -> Option<(u8, Columns)> {
+    if line.contains('@') {
+        return None;
+    }
+    let letters = |name: &String| name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+    let names: Vec<String> = fields(line).iter().map(letters).collect();
+    let one_of = |wanted: &[&str]| names.iter().position(|name| wanted.contains(&name.as_str()));
+    let email = one_of(&["email", "mail", "emailaddress", "mailaddress"]);
+    let columns = Columns {
+        count: names.len(),
+        email: email.or_else(|| names.iter().position(|name| name.contains("mail")))?,
+        given: one_of(&["given", "givenname", "givennames", "first", "firstname", "forename"]),
+        family: one_of(&["family", "familyname", "last", "lastname", "surname"]),
+        whole: one_of(&["name", "fullname", "displayname"]),
+    };
+    Some((line.bytes().find(|byte| b",;\t".contains(byte)).unwrap_or(b','), columns))
 }
 
 /// Given and family name of `Grace Hopper` or `Hopper, Grace`.
@@ -150,6 +204,20 @@ mod tests {
             ("Grace <g@x.example>, Ada King <a@x.example>", vec!["g@x.example|Grace|", "a@x.example|Ada|King"]),
             ("Given,Family,E-Mail\nGrace,Hopper,grace@acme.example", vec!["grace@acme.example|Grace|Hopper"]),
             ("\u{feff}email;name\n\"g@x.example\";\"Grace Hopper\"\r\n", vec!["g@x.example|Grace|Hopper"]),
+            ("Family,Given,Email\nHopper,Grace,grace@acme.example", vec!["grace@acme.example|Grace|Hopper"]),
+            ("Email,Given,Family\na@x.example,,Lovelace\n,,\n# x\n", vec!["a@x.example||Lovelace"]),
+            (
+                "ID;Surname;First Name;E-mail\n7;\"Hop;per\";\"Gr\"\"ace\";g@x.example",
+                vec!["g@x.example|Gr\"ace|Hop;per"],
+            ),
+            ("LAST NAME\tMAIL\nHopper\tg@x.example", vec!["g@x.example||Hopper"]),
+            ("# exported\n\nFamily,Given,Email\nHopper,Grace,g@x.example", vec!["g@x.example|Grace|Hopper"]),
+            (
+                "E-mail\nGrace <g@x.example>\na@x.example, b@x.example",
+                vec!["g@x.example|Grace|", "a@x.example||", "b@x.example||"],
+            ),
+            (",Lovelace,a@x.example", vec!["a@x.example||Lovelace"]),
+            ("a@x.example,,Lovelace\ng@x.example,", vec!["a@x.example||Lovelace", "g@x.example||"]),
             ("# team\n\ng@x.example\n", vec!["g@x.example||"]),
             ("g@x.example\tGrace\tHopper", vec!["g@x.example|Grace|Hopper"]),
             ("G@X.example, g@x.example", vec!["G@X.example||"]),
@@ -166,5 +234,8 @@ mod tests {
         for (line, said) in [2, 3, 4, 5].iter().zip(&wrong) {
             assert!(said.starts_with(&format!("list:{line}: ")), "{said}");
         }
+        let (people, wrong) = read("Name,Email\n\n# x\nAda,a@x.example\nGrace,\n");
+        assert_eq!((people.len(), wrong.len()), (1, 1), "{wrong:?}");
+        assert!(wrong[0].starts_with("list:5: "), "{wrong:?}");
     }
 }

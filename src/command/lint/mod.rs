@@ -79,6 +79,11 @@ impl Lint {
             return Err(Failure::unusable(format!("there is no rule {unknown:?}: see --rules")));
         }
         let sources = source::read(&self.paths).map_err(Failure::unusable)?;
+        if !sources.templates.is_empty() {
+            let folders = sources.templates.iter().map(|folder| folder.display().to_string());
+            let folders = folders.collect::<Vec<_>>().join(", ");
+            aside!("note: templates of Helm are not looked at ({folders}): `helm template` makes YAML of them");
+        }
         let extent = report::Extent { files: sources.files, objects: sources.documents.len() };
         let mut findings = findings(sources);
         findings.retain(|finding| !self.ignore.iter().any(|id| id == finding.rule.id));

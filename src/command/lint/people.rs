@@ -74,7 +74,7 @@ impl Repository {
             }
         }
         let plan = usr::plan(&user, &self.look().user_seen(&user), Timestamp::UNIX_EPOCH);
-        self.net(document, &plan.status.conditions);
+        self.net(document, &spec.tenant_ref, &plan.status.conditions);
     }
 
     /// All that is wrong with an invitation.
@@ -113,7 +113,7 @@ impl Repository {
         }
         let seen = self.look().invitation_seen(&invitation, Place::Free, Timestamp::UNIX_EPOCH);
         let plan = inv::plan(&invitation, &seen, &Facts::new(), Timestamp::UNIX_EPOCH);
-        self.net(document, &plan.status.conditions);
+        self.net(document, &spec.tenant_ref, &plan.status.conditions);
     }
 
     fn invited_otherwise(&self, me: &Invitation) -> Option<String> {
@@ -157,7 +157,7 @@ impl Repository {
             Some(condition) => {
                 self.say("name-reserved", document, &Way::to("metadata.name"), condition.message.clone());
             }
-            None => self.net(document, &plan.status.conditions),
+            None => self.net(document, &spec.tenant_ref, &plan.status.conditions),
         }
     }
 
@@ -238,9 +238,15 @@ impl Repository {
             own.unwrap_or_else(|| Way::to("spec.groups"))
         };
         let anywhere = named.first().map_or_else(|| Way::to("spec.groups"), |named| named.way.clone());
+        // A group that is in no file may give what is required.
+        let is_unseen = |group: &String| {
+            seen.catalogue.of_built_in_group(group).is_none() && !self.declares("Group", namespace, group)
+        };
+        let unseen = spec.groups.iter().any(is_unseen);
         for loss in &rights.losses {
             let message = format!("worth nothing: {loss}");
             match loss {
+                Loss::RoleRequired(..) | Loss::PermissionRequired(..) if unseen => {}
                 Loss::Excluded(role, _) => self.say("role-excluded", document, &place(role), message),
                 Loss::RoleRequired(role, _) => self.say("role-requires", document, &place(role), message),
                 Loss::PermissionRequired(..) => self.say("permission-requires", document, &anywhere, message),
@@ -302,7 +308,11 @@ impl Repository {
     }
 
     /// What the operator would report and no rule here has found.
-    fn net(&mut self, document: &Document, conditions: &[Condition]) {
+    fn net(&mut self, document: &Document, tenant: &LocalRef, conditions: &[Condition]) {
+        // Whose portal is in no file is not ready in the eyes of the plans. That it is in none is said at its tenant.
+        if self.home(document, tenant).is_some_and(|home| home.catalogue.is_none()) {
+            return;
+        }
         let ready = conditions.iter().find(|c| c.type_ == types::READY && c.status == "False");
         if let Some(condition) = ready.filter(|_| !self.is_flawed(document)) {
             let message = format!("{}: {}", condition.reason, condition.message);

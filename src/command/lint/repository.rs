@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use jiff::SignedDuration;
+use kube::core::ObjectMeta;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::rule::{self, Rule};
 use super::schema;
-use super::source::{Document, Node, Position, Sources, Way};
+use super::source::{Document, Node, Position, Sources, Tree, Way};
 use crate::api::{GROUP, Portal, marks};
 use crate::plan::portal::{self, RelaySecret};
 use crate::plan::{Me, Settings};
@@ -100,7 +101,7 @@ impl Repository {
         }
     }
 
-    fn schema_of(&mut self, document: &Document) -> Option<&'static serde_json::Value> {
+    fn schema_of(&mut self, document: &Document) -> Option<&'static Value> {
         let version = document.root.get("apiVersion").and_then(Node::text).unwrap_or_default();
         let schema = schema::of(document.kind());
         if version != format!("{GROUP}/{VERSION}") {
@@ -120,6 +121,12 @@ impl Repository {
         let way = Way::to("metadata.name");
         let metadata = document.root.get("metadata");
         let name = document.name();
+        let given = metadata.filter(|m| !matches!(m.tree, Tree::Leaf(Value::Null)));
+        let meant = given.map(|m| serde_json::from_value::<ObjectMeta>(m.json()));
+        if let Some(Err(error)) = meant {
+            let message = format!("metadata is not what Kubernetes knows as such: {error}");
+            return self.say("schema-type", document, &Way::to("metadata"), message);
+        }
         if name.is_empty() {
             let chosen = metadata.is_some_and(|m| m.get("generateName").is_some());
             let message = if chosen {
@@ -138,9 +145,22 @@ impl Repository {
         }
         // What acceptance and the operator made is exported with its mark.
         let made = metadata.and_then(|m| m.get("labels")).is_some_and(|labels| labels.get(marks::MADE_BY).is_some());
-        if name.contains('.') && !made && document.kind() != "Tenant" {
-            let message = format!("the name {name:?} has a dot: such names are the operator's");
-            self.say("name-reserved", document, &way, message);
+        if !name.contains('.') || made {
+            return;
+        }
+        match document.kind() {
+            // Its schema says so.
+            "Tenant" => {}
+            "Group" => {
+                let message = format!("the name {name:?} has a dot: the operator lets no such group give anything");
+                self.say("name-reserved", document, &way, message);
+            }
+            _ => {
+                let message = format!(
+                    "the name {name:?} has a dot: such names are kept for what the operator makes, and the policies refuse them to others"
+                );
+                self.say("name-dot", document, &way, message);
+            }
         }
     }
 
@@ -169,7 +189,11 @@ impl Repository {
                     "{way} names the {kind} {name:?}, which is in namespace {namespace:?}: references never leave their namespace"
                 ),
             ),
-            (None, None) => ("reference-not-found", format!("{way} names the {kind} {name:?}, which is in no file")),
+            (None, None) => {
+                let unjudged = if kind == "Portal" { ": roles in this tenant are not judged" } else { "" };
+                let message = format!("{way} names the {kind} {name:?}, which is in no file{unjudged}");
+                ("reference-not-found", message)
+            }
         };
         self.say(rule, document, way, message);
         false
@@ -210,7 +234,7 @@ impl Repository {
 /// The object of a document, in its namespace. None: something is wrong with it, which is said elsewhere.
 pub fn read<K: DeserializeOwned>(document: &Document) -> Option<K> {
     let mut value = document.root.json();
-    value["metadata"]["namespace"] = json!(document.namespace);
+    value.get_mut("metadata")?.as_object_mut()?.insert("namespace".to_owned(), json!(document.namespace));
     value.as_object_mut()?.remove("status");
     serde_json::from_value(value).ok()
 }

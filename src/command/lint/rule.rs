@@ -40,14 +40,18 @@ const fn warning(id: &'static str, about: &'static str) -> Rule {
 
 /// All rules.
 pub const ALL: &[Rule] = &[
-    error("yaml", "The file cannot be read as YAML: syntax, or a key that stands twice."),
+    error("yaml", "The file cannot be read, or not as YAML: syntax, or a key that stands twice."),
     error("kind-unknown", "The API group has no such kind, or not in this version."),
     error(
         "name-missing",
         "The object has no name, or asks the API server to choose one: each apply would make another.",
     ),
     error("name-invalid", "The name is none that Kubernetes takes."),
-    error("name-reserved", "Names with a dot are the operator's, and so are those of a portal's built-in groups."),
+    error("name-reserved", "Groups may have neither a dot in their names nor the names of a portal's built-in groups."),
+    warning(
+        "name-dot",
+        "Names with a dot are kept for what the operator makes: policies refuse them, the schema does not.",
+    ),
     error("name-duplicate", "Two documents declare the same object: the last one applied wins."),
     warning("status-declared", "Status is the operator's: what stands there is lost, or forges facts."),
     error("schema-unknown-field", "There is no such field."),

@@ -257,6 +257,8 @@ pub struct Sources {
     pub broken: Vec<(Position, String)>,
     /// How many files were looked at.
     pub files: usize,
+    /// Folders of Helm templates, which are no YAML and were not looked at.
+    pub templates: Vec<PathBuf>,
 }
 
 /// Reads files, folders (recursively, what ends in yaml, yml or json) and standard input (`-`).
@@ -271,39 +273,29 @@ pub fn read(paths: &[PathBuf]) -> Result<Sources, String> {
             continue;
         }
         let root = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new("")) };
-        for file in files_of(path)? {
+        let files = match path.is_dir() {
+            true => sources.files_of(path).map_err(|error| format!("{}: {error}", path.display()))?,
+            false => vec![path.clone()],
+        };
+        for file in files {
             // Named twice (`. a.yaml`), a file is read once: its objects would be duplicates of themselves.
             if !seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())) {
                 continue;
             }
-            let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let text = match std::fs::read_to_string(&file) {
+                Ok(text) => text,
+                // What was found in a folder keeps nobody from the rest.
+                Err(error) if path.is_dir() => {
+                    sources.unreadable(&file, &error);
+                    continue;
+                }
+                Err(error) => return Err(format!("{}: {error}", file.display())),
+            };
             let namespace = kustomized(&file, root, &mut namespaces);
             sources.add(&file.to_string_lossy(), &text, namespace.as_deref());
         }
     }
     Ok(sources)
-}
-
-/// A file, or all files below a folder, in the order of their names. Hidden ones are left out.
-fn files_of(path: &Path) -> Result<Vec<PathBuf>, String> {
-    let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
-    if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut entries: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        entries.push(entry.map_err(unreadable)?.path());
-    }
-    entries.sort();
-    let mut files = Vec::new();
-    for entry in entries {
-        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let is_yaml = [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end));
-        if !name.starts_with('.') && (entry.is_dir() && !entry.is_symlink() || is_yaml) {
-            files.extend(files_of(&entry)?);
-        }
-    }
-    Ok(files)
 }
 
 /// The namespace that a kustomization gives to a file: that of the nearest folder that has one, up to `root`.
@@ -321,6 +313,43 @@ fn kustomized(file: &Path, root: &Path, known: &mut BTreeMap<PathBuf, Option<Str
 }
 
 impl Sources {
+    /// All files below a folder, in the order of their names. Left out are hidden ones, what is no file (a pipe would be
+    /// waited for), folders behind links (they may lead in circles) and Helm's templates.
+    fn files_of(&mut self, folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+        let is_templates = folder.file_name().is_some_and(|name| name == "templates");
+        if is_templates && folder.parent().is_some_and(|chart| chart.join("Chart.yaml").is_file()) {
+            self.templates.push(folder.to_owned());
+            return Ok(Vec::new());
+        }
+        let entries = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+        let mut entries = entries.collect::<std::io::Result<Vec<PathBuf>>>()?;
+        entries.sort();
+        let mut files = Vec::new();
+        for entry in entries {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let is_yaml = [".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end));
+            if name.starts_with('.') {
+                continue;
+            }
+            match std::fs::metadata(&entry) {
+                Ok(found) if found.is_dir() && !entry.is_symlink() => match self.files_of(&entry) {
+                    Ok(below) => files.extend(below),
+                    Err(error) => self.unreadable(&entry, &error),
+                },
+                Ok(found) if found.is_file() && is_yaml => files.push(entry),
+                Err(error) if is_yaml => self.unreadable(&entry, &error),
+                _ => {}
+            }
+        }
+        Ok(files)
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
+        self.files += 1;
+        let place = Position { file: path.to_string_lossy().into_owned(), line: 1, column: 1 };
+        self.broken.push((place, format!("it cannot be read: {error}")));
+    }
+
     /// Adds the documents of a text. What does not name our group is not read: it may be a template.
     pub fn add(&mut self, file: &str, text: &str, namespace: Option<&str>) {
         self.files += 1;

@@ -147,6 +147,11 @@ impl Repository {
                 }
             }
         }
+        // The page to tell may be that of a portal that is in no file.
+        let has_contact = spec.contact.as_ref().is_some_and(|contact| contact.email.is_some());
+        if has_contact && self.look().missing_portal(tenant).is_some() {
+            return;
+        }
         let seen = self.look().tenant_seen(tenant, Place::Free);
         let plan = ten::plan(tenant, &seen, &Facts::new(), Timestamp::UNIX_EPOCH);
         let lacking = plan.status.conditions.into_iter().find(|c| c.reason == Reason::ContactMissing.as_str());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use portal_operator::api::Invitation;
+use portal_operator::api::{Invitation, Tenant};
 use serde_json::{Value, json};
 
 use super::Hand;
@@ -94,6 +94,72 @@ async fn people_are_invited_from_arguments_and_standard_input_or_not_at_all() {
     let conflict = hand.says(&other).await;
     assert_eq!((conflict.code, conflict.out.as_str()), (1, "0 made, 0 unchanged, 1 failed\n"), "{conflict:?}");
     assert!(conflict.err.contains("says otherwise") && conflict.err.contains(".spec.message"), "{conflict:?}");
+}
+
+#[tokio::test]
+async fn whoever_reads_only_the_beginning_stops_no_work() {
+    let Some(stage) = Stage::set("head", Script::default()).await else { return };
+    let (ns, hand) = (&stage.ns, Hand::of(&stage.ns));
+    // As `2>&1 | head -1` does, but sooner: nobody reads a word.
+    let unread = async |arguments: &[&str]| {
+        let mut command = hand.command(arguments);
+        let run = move || {
+            let mut child = command.spawn().expect("it runs");
+            drop((child.stdout.take(), child.stderr.take()));
+            child.wait().expect("it ends").code()
+        };
+        tokio::task::spawn_blocking(run).await.expect("no panic")
+    };
+    let people: Vec<String> = (0..40).map(|n| format!("p{n}@acme.example")).collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    let invite = [&["invite", "-t", "acme", "-r", "viewer", "-o", "name"], &people[..]].concat();
+    assert_eq!(unread(&invite).await, Some(0));
+    assert_eq!(ns.list::<Invitation>().await.len(), 40);
+
+    assert_eq!(unread(&[&["revoke"], &people[..]].concat()).await, Some(0));
+    assert!(ns.list::<Invitation>().await.iter().all(|invitation| invitation.spec.revoked));
+    assert_eq!(unread(&["resend", people[0], people[1]]).await, Some(1), "the work failed, and that is told");
+    ns.apply(json!({"kind": "Tenant", "metadata": {"name": "orchard"}, "spec": {}})).await;
+    assert_eq!(unread(&["deactivate", "acme", "orchard"]).await, Some(0));
+    assert!(ns.list::<Tenant>().await.iter().all(|tenant| !tenant.spec.portal_active));
+}
+
+#[tokio::test]
+async fn an_address_in_other_letters_is_invited_already() {
+    let Some(stage) = Stage::set("letters-case", Script::default()).await else { return };
+    let hand = Hand::of(&stage.ns);
+    let invite = ["invite", "-t", "acme", "-r", "viewer"];
+    for (address, said) in [
+        ("Grace@acme.example", "1 made, 0 unchanged, 0 failed\n"),
+        ("grace@ACME.example", "0 made, 1 unchanged, 0 failed\n"),
+    ] {
+        assert_eq!(hand.prints(&[&invite[..], &[address]].concat()).await, said);
+    }
+    assert_eq!(stage.ns.list::<Invitation>().await[0].spec.email, "Grace@acme.example");
+}
+
+#[tokio::test]
+async fn what_is_no_name_is_refused_and_a_missing_namespace_is_named() {
+    let Some(stage) = Stage::set("no-name", Script::default()).await else { return };
+    let hand = Hand::of(&stage.ns);
+    for arguments in [
+        &["invite", "-t", "../../tenants/acme?x=1#", "a@x.example"][..],
+        &["activate", "../tenants/acme"],
+        &["users", "-t", "acme,spec.email=a@x.example"],
+        &["resend", "../tenants/acme"],
+    ] {
+        let said = hand.says(arguments).await;
+        assert!(said.code == 2 && said.err.contains("small letters"), "{arguments:?}: {said:?}");
+    }
+    let kubeconfig = std::env::var_os("KUBECONFIG").expect("a Namespace was there before");
+    let there = async |namespace: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_portal-operator"));
+        command.args(["invite", "-t", "acme", "a@x.example", "-n", namespace]).env("KUBECONFIG", &kubeconfig);
+        let said = tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic");
+        (said.status.code(), String::from_utf8_lossy(&said.stderr).into_owned())
+    };
+    assert_eq!(there("nope-ns").await, (Some(1), "error: there is no namespace \"nope-ns\"\n".to_owned()));
+    assert_eq!(there("../nodes").await.0, Some(2));
 }
 
 #[tokio::test]

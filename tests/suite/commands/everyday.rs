@@ -33,8 +33,10 @@ async fn an_invitation_is_sent_again_and_revoked_by_name_and_by_address() {
         ns.wait_state::<Invitation>(name, "Revoked").await;
         assert_eq!(worth(&stage.operator, &mails[1].link().token).await, "Revoked");
     }
-    let refused = hand.says(&["resend", "grace"]).await;
-    assert!(refused.code == 1 && refused.err.contains("is revoked"), "{refused:?}");
+    for (word, way) in [("grace", "take spec.revoked back"), ("ada", "set spec.invitation.send to true")] {
+        let refused = hand.says(&["resend", word]).await;
+        assert!(refused.code == 1 && refused.err.contains(&format!("is revoked: {way}")), "{refused:?}");
+    }
     let unknown = hand.says(&["revoke", "nobody@acme.example"]).await;
     assert!(unknown.code == 1 && unknown.err.contains("nobody invited nobody@acme.example"), "{unknown:?}");
     let unknown = hand.says(&["revoke", "nobody"]).await;

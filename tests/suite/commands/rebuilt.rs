@@ -52,6 +52,13 @@ async fn an_export_restores_registrations_and_mails_nobody() {
     );
     assert!(!complete.contains("/open"), "who has not answered is Git's: {complete}");
     let exported = hand.prints(&["export"]).await;
+    // As a file of its own it has nothing that is wrong, whatever portal the tenant has elsewhere.
+    let elsewhere = exported.replace("  displayName: ACME\n", "  displayName: ACME\n  portalRef: {name: product}\n");
+    assert_ne!(elsewhere, exported);
+    for text in [&exported, &elsewhere] {
+        let linted = Hand::of(ns).alone().fed(text).says(&["lint", "-"]).await;
+        assert!(linted.code == 0 && linted.out.contains("0 errors"), "{linted:?}");
+    }
 
     // Another namespace stands for the rebuilt cluster.
     let rebuilt = Namespace::new("rebuilt").await.expect("there was one before");
