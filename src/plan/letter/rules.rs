@@ -1,7 +1,23 @@
 //! What a portal's own text may be made of: simple tags, words, and the one link.
 
-/// Tags that a template may use: none of them keeps text for later, so that none makes much of little.
-const TAGS: [&str; 7] = ["if", "elif", "else", "endif", "for", "endfor", "raw"];
+use minijinja::machinery::Token;
+
+use super::engine::{self, LONGEST};
+
+/// The most bytes that a tag may have, with its braces.
+const LONGEST_TAG: u32 = 500;
+
+/// The most words and signs that a tag may have: each may stand in the one before.
+const MOST_WORDS: usize = 60;
+
+/// The most tags that a text may have.
+const MOST_TAGS: usize = 500;
+
+/// How deep tags may stand in each other.
+const DEEPEST: usize = 20;
+
+/// How many `elif` a text may have: each stands in the one before.
+const MOST_BRANCHES: usize = 20;
 
 /// Attributes that lead somewhere, or fetch something.
 const LEADING: [&str; 9] = ["href", "src", "srcset", "background", "action", "formaction", "poster", "data", "cite"];
@@ -16,50 +32,56 @@ pub(super) fn line_of(source: &str, word: &str) -> Option<usize> {
     source.lines().position(has).map(|line| line + 1)
 }
 
-/// Whether a template is made of simple tags and values alone. Else the line, and what is wrong.
+/// Whether a template is made of few, short and simple tags. Else the line, and what is wrong. The engine parses and runs
+/// by recursion: what passes here is so shallow that its stack suffices, whatever somebody wrote.
 pub(super) fn simple(source: &str) -> Result<(), (usize, String)> {
-    let line_at = |at: usize| source[..at].matches('\n').count() + 1;
-    let mut at = 0;
-    while let Some(open) = source[at..].find(['{']).map(|open| at + open) {
-        let inner = open + 2;
-        let (close, is_tag) = match source.get(open..inner) {
-            Some("{{") => ("}}", false),
-            Some("{%") => ("%}", true),
-            Some("{#") => ("#}", false),
-            _ => {
-                at = open + 1;
+    if source.len() > LONGEST {
+        return Err((1, format!("it is longer than {LONGEST} bytes")));
+    }
+    let (mut tags, mut branches, mut depth) = (0, 0, 0_usize);
+    let (mut start, mut tokens, mut word) = (0, 0, None);
+    for token in engine::tokens(source) {
+        // What is no template is the engine's to tell: it reads no further than here.
+        let Ok((token, span)) = token else { return Ok(()) };
+        let wrong = |what: String| Err((usize::from(span.start_line), what));
+        match &token {
+            Token::TemplateData(_) => continue,
+            Token::VariableStart | Token::BlockStart => {
+                (start, tokens, tags) = (span.start_offset, 0, tags + 1);
+                if tags > MOST_TAGS {
+                    return wrong(format!("it has more than {MOST_TAGS} tags"));
+                }
+                word = matches!(token, Token::VariableStart).then_some("{{");
                 continue;
             }
-        };
-        // What is never closed is the template engine's to tell.
-        let Some(end) = source[inner..].find(close).map(|end| inner + end) else { return Ok(()) };
-        let code = source[inner..end].trim_matches(['-', '+']).trim();
-        if is_tag {
-            let word: String = code.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
-            if !TAGS.contains(&word.as_str()) || word == "raw" {
-                return Err((line_at(open), format!("the tag {word:?} is not for mails: use if and for")));
+            Token::Tilde | Token::Plus | Token::Mul | Token::Pow => {
+                return wrong("nothing is calculated in a mail: ~, + and * are not for it".into());
             }
-        }
-        if close != "#}" && operators(code) {
-            return Err((line_at(open), "nothing is calculated in a mail: ~, + and * are not for it".into()));
-        }
-        at = end + close.len();
-    }
-    Ok(())
-}
-
-/// Whether there is an operator outside of quotes that makes text of text.
-fn operators(code: &str) -> bool {
-    let mut quote = None;
-    for c in code.chars() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '~' | '*' | '+') => return true,
+            Token::Ident(name) if word.is_none() => {
+                word = Some(name);
+                match *name {
+                    "if" | "for" => depth += 1,
+                    "endif" | "endfor" => depth = depth.saturating_sub(1),
+                    "elif" => branches += 1,
+                    "else" => {}
+                    name => return wrong(format!("the tag {name:?} is not for mails: use if and for")),
+                }
+                if depth > DEEPEST {
+                    return wrong(format!("more than {DEEPEST} tags stand in each other"));
+                }
+                if branches > MOST_BRANCHES {
+                    return wrong(format!("it has more than {MOST_BRANCHES} elif"));
+                }
+            }
+            Token::Ident("recursive") => return wrong("a loop that calls itself is not for mails".into()),
             _ => {}
         }
+        tokens += 1;
+        if tokens > MOST_WORDS || span.end_offset - start > LONGEST_TAG {
+            return wrong(format!("a tag has at most {LONGEST_TAG} bytes, and {MOST_WORDS} words and signs"));
+        }
     }
-    false
+    Ok(())
 }
 
 /// How often HTML leads to this address.

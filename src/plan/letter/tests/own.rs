@@ -144,6 +144,49 @@ fn what_is_wrong_is_told_with_key_and_line() {
 }
 
 #[test]
+fn a_text_that_would_overflow_the_stack_is_a_fault_and_one_at_the_bounds_is_none() {
+    let repeated = |before: &str, what: &str, times: usize, after: &str| {
+        format!("{{{{ url }}}}\n{before}{}{after}", what.repeat(times))
+    };
+    for (text, told) in [
+        (repeated("{{ portal", "|trim", 2000, " }}"), "line 2: a tag has at most"),
+        (repeated("{{ portal", "\n|trim", 90, " }}"), "a tag has at most"),
+        (repeated("{% if ", "not ", 20_000, "portal %}x{% endif %}"), "line 2: a tag has at most"),
+        (repeated("{{ ", "-", 20_000, "1 }}"), "line 2: a tag has at most"),
+        (repeated("{{ ", "(", 20_000, "1 }}"), "line 2: a tag has at most"),
+        (repeated("{% if portal", " and portal", 5000, " %}{% endif %}"), "line 2: a tag has at most"),
+        (repeated("{{ portal", ".a", 5000, " }}"), "line 2: a tag has at most"),
+        (repeated("{{ portal", "[0]", 5000, " }}"), "line 2: a tag has at most"),
+        (repeated("{{ ", "1 if portal else ", 5000, "2 }}"), "line 2: a tag has at most"),
+        (repeated("{{ '", "x", 5000, "' }}"), "line 2: a tag has at most"),
+        (repeated("{% if portal %}a", "{% elif portal %}b", 400, "{% endif %}"), "line 2: it has more than 20 elif"),
+        (repeated("", "{% if portal %}", 140, &"{% endif %}".repeat(140)), "line 2: more than 20 tags stand in each"),
+        (repeated("", "{{ portal }}", 600, ""), "line 2: it has more than 500 tags"),
+        (repeated("", "x", 300_000, ""), "it is longer than"),
+        (
+            repeated("", "{% for x in message_lines recursive %}", 1, "{{ loop(message_lines) }}{% endfor %}"),
+            "calls itself",
+        ),
+        // What ends a tag is no end between quotes.
+        (repeated("{{ \"}}\" ~ message }}", "", 1, ""), "nothing is calculated"),
+        (repeated("{{ '\\'}}' ~ message }}", "", 1, ""), "nothing is calculated"),
+        (repeated("{{ {1: [2]}[1] ~ message }}", "", 1, ""), "nothing is calculated"),
+    ] {
+        let (_, faults) = read(&[("invitation.txt", &text)]);
+        assert!(faults.len() == 1 && faults[0].contains(told), "{told:?} in {faults:?} of {:.80}", text);
+    }
+    // All bounds at the same time, on the stack of a thread: 2 MB for a test, as for the operator.
+    let condition = format!("{}portal", "not ".repeat(56));
+    let text = format!(
+        "{}{{% if {condition} %}}a{}{{% endif %}}{}{{{{ url }}}}",
+        format!("{{% if {condition} %}}").repeat(19),
+        format!("{{% elif {condition} %}}b").repeat(20),
+        "{% endif %}".repeat(19),
+    );
+    assert_eq!(read(&[("invitation.txt", &text)]).1, Vec::<String>::new());
+}
+
+#[test]
 fn what_harms_nobody_is_no_fault() {
     let doctype = "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Transitional//EN\" \
                    \"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd\">\
