@@ -19,6 +19,9 @@ pub const VARIABLES: [&str; 10] =
 /// The parts of a text, as keys end.
 const PARTS: [&str; 3] = ["subject", "txt", "html"];
 
+/// The most keys that a ConfigMap may have: five occasions with three parts in thirty languages.
+const MOST_KEYS: usize = 500;
+
 /// What is wrong with a portal's own text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -100,8 +103,17 @@ impl Texts {
         self.0.get(&joined(occasion, tag))
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The texts of these entries that can be used, and what is wrong with others. For a wrong one, the one before.
     pub fn read(entries: &BTreeMap<String, String>, before: &Texts) -> (Texts, Vec<Fault>) {
+        if let Some(key) = entries.keys().nth(MOST_KEYS) {
+            let what = format!("there are more than {MOST_KEYS} keys, of which none is read");
+            return (before.clone(), vec![Fault { key: key.clone(), line: None, what }]);
+        }
         let (mut sets, mut faults) = (BTreeMap::<String, Set>::new(), Vec::new());
         // The name of a text as its keys have it: a language in capitals is the same one.
         let mut written: BTreeMap<String, String> = BTreeMap::new();

@@ -289,6 +289,16 @@ fn a_subject_has_a_bound() {
 }
 
 #[test]
+fn a_crowd_of_keys_is_not_read_and_the_last_good_texts_stay() {
+    let good = Texts::read(&entries(&[("invitation.subject", "Welcome")]), &Texts::default()).0;
+    let crowd = |count| (0..count).map(|n| (format!("invitation.x{n}.txt"), "x".to_owned())).collect();
+    let (kept, faults) = Texts::read(&crowd(501), &good);
+    assert_eq!(kept, good);
+    assert!(faults.len() == 1 && faults[0].what.contains("more than 500 keys"), "{faults:?}");
+    assert_eq!(Texts::read(&crowd(500), &good).1.len(), 500, "each is judged: it has no subject");
+}
+
+#[test]
 fn the_last_good_text_is_used_while_the_new_one_is_wrong() {
     let data = |subject| entries(&[("invitation.subject", subject), ("reminder.subject", "Soon")]);
     let seen = TextsSeen::Unseen.after(Some(&data("Welcome")));
