@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::invitation::Place as View;
-use crate::plan::{Effect, Facts, Plan, portal};
+use crate::plan::{Effect, Facts, Plan};
 use crate::shell::alarm::Slot;
 use crate::shell::error::Error;
 use crate::shell::kinds::Kind;
@@ -443,31 +443,31 @@ fn watch_workloads(ctx: &Shared) {
     }
 }
 
-/// Begins to follow each Secret that some portal mails by.
+/// Follows the Secrets that portals mail by, and no others.
 fn watch_relays(ctx: &Shared) {
-    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|p| portal::relay_secret(p)).collect();
-    for name in named.into_iter().filter(|name| ctx.relays.is_new(name)) {
-        let (made, changed) = (ctx.clone(), ctx.clone());
-        let made = move |post| drop(tokio::spawn(call(made.clone(), post)));
+    let begin = |name: Name| {
+        let (served, told) = (ctx.clone(), ctx.clone());
         let changed = move |(namespace, secret): &Name| {
-            let concerns = concerns::of_relay(namespace, secret, &changed.world.look());
-            concerns.iter().for_each(|concern| push(&changed, concern));
+            let concerns = concerns::of_relay(namespace, secret, &told.world.look());
+            concerns.iter().for_each(|concern| push(&told, concern));
         };
-        tokio::spawn(relays::follow(ctx.clone(), name, made, changed));
-    }
+        let serve = move |post| call(served.clone(), post);
+        tokio::spawn(relays::follow(ctx.clone(), name, serve, changed)).abort_handle()
+    };
+    ctx.relays.followed.only(|| relays::named(ctx), begin);
 }
 
-/// Begins to follow each ConfigMap that some portal words its mails by.
+/// Follows the ConfigMaps that portals word their mails by, and no others.
 fn watch_texts(ctx: &Shared) {
-    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|p| portal::own_texts(p)).collect();
-    for name in named.into_iter().filter(|name| ctx.texts.is_new(name)) {
+    let begin = |name: Name| {
         let told = ctx.clone();
         let changed = move |(namespace, name): &Name, first| {
             let concerns = concerns::of_texts(namespace, name, first, &told.world.look());
             concerns.iter().for_each(|concern| push(&told, concern));
         };
-        tokio::spawn(texts::follow(ctx.clone(), name, changed));
-    }
+        tokio::spawn(texts::follow(ctx.clone(), name, changed)).abort_handle()
+    };
+    ctx.texts.only(|| texts::named(ctx), begin);
 }
 
 /// Begins and ends to act with leadership.
