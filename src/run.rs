@@ -101,7 +101,7 @@ async fn operate(run: Run, mut stopped: watch::Receiver<bool>) -> anyhow::Result
         queue: shell::queue::Queue::default(),
         alarm: shell::alarm::Alarm::default(),
         relays: shell::relays::Relays::new(target, run.mail_connections),
-        texts: shell::texts::Followed::default(),
+        texts: shell::followed::Followed::default(),
         keys: shell::link::Keys::default(),
         events,
         clock,

@@ -1,6 +1,7 @@
 //! Floor 3: the loop. Look, think, say, act, rest.
 
 mod concerns;
+mod named;
 mod unreadable;
 
 use std::collections::HashMap;
@@ -16,18 +17,18 @@ use tokio::task::JoinSet;
 
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::invitation::Place as View;
-use crate::plan::{Effect, Facts, Plan, portal};
+use crate::plan::{Effect, Facts, Plan};
 use crate::shell::alarm::Slot;
 use crate::shell::error::Error;
 use crate::shell::kinds::Kind;
 use crate::shell::queue::{Lane, Urgency};
 use crate::shell::relay::{Entry, Place};
-use crate::shell::relays::{self, Post};
+use crate::shell::relays::Post;
 use crate::shell::status::{self, Written};
-use crate::shell::table::{Change, Key, KindId, Name};
+use crate::shell::table::{Change, Key, KindId};
 use crate::shell::watch::{Told, watch};
 use crate::shell::world::Claim;
-use crate::shell::{Context, Shared, effects, texts, workloads};
+use crate::shell::{Context, Shared, effects};
 use concerns::{Concern, Concerning, Pace};
 
 /// Steps that one turn may take: attempt, outcome and a little more. More means that a plan does not come to rest. What
@@ -206,6 +207,7 @@ fn absorb<K: Concerning>(ctx: &Shared, stored: K) -> Arc<K> {
     let object = Arc::new(stored.clone());
     if let Some(change) = ctx.world.absorb(stored) {
         spread(ctx, &change, false);
+        named::follow::<K>(ctx);
     }
     object
 }
@@ -400,14 +402,7 @@ async fn follow<K: Concerning>(ctx: Shared, namespace: Option<String>) {
             if told_ctx.is_synced() {
                 concern(&told_ctx, &change);
             }
-            match K::ID {
-                KindId::Tenant => watch_workloads(&told_ctx),
-                KindId::Portal => {
-                    watch_relays(&told_ctx);
-                    watch_texts(&told_ctx);
-                }
-                _ => {}
-            }
+            named::follow::<K>(&told_ctx);
         }
         Told::Unreadable(key) => {
             told_ctx.queue.push(&key, &(key.namespace.to_string(), String::new()), Urgency::InLine);
@@ -419,55 +414,6 @@ async fn follow<K: Concerning>(ctx: Shared, namespace: Option<String>) {
         }
     })
     .await;
-}
-
-/// Begins to watch each kind of workload that some tenant lists.
-fn watch_workloads(ctx: &Shared) {
-    let listed: Vec<_> = {
-        let tables = ctx.world.look();
-        tables
-            .tenants
-            .all()
-            .flat_map(|t| crate::plan::tenant::known_workloads(t))
-            .map(|w| workloads::sort(&w))
-            .collect()
-    };
-    for sort in listed.into_iter().filter(|sort| ctx.sorts.is_new(sort)) {
-        for namespace in &ctx.namespaces {
-            let told = ctx.clone();
-            tokio::spawn(workloads::watch(ctx.clone(), sort.clone(), namespace.clone(), move |namespace, workload| {
-                let concerns = concerns::of_workload(namespace, workload, &told.world.look());
-                concerns.iter().for_each(|concern| push(&told, concern));
-            }));
-        }
-    }
-}
-
-/// Begins to follow each Secret that some portal mails by.
-fn watch_relays(ctx: &Shared) {
-    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|p| portal::relay_secret(p)).collect();
-    for name in named.into_iter().filter(|name| ctx.relays.is_new(name)) {
-        let (made, changed) = (ctx.clone(), ctx.clone());
-        let made = move |post| drop(tokio::spawn(call(made.clone(), post)));
-        let changed = move |(namespace, secret): &Name| {
-            let concerns = concerns::of_relay(namespace, secret, &changed.world.look());
-            concerns.iter().for_each(|concern| push(&changed, concern));
-        };
-        tokio::spawn(relays::follow(ctx.clone(), name, made, changed));
-    }
-}
-
-/// Begins to follow each ConfigMap that some portal words its mails by.
-fn watch_texts(ctx: &Shared) {
-    let named: Vec<Name> = ctx.world.look().portals.all().filter_map(|p| portal::own_texts(p)).collect();
-    for name in named.into_iter().filter(|name| ctx.texts.is_new(name)) {
-        let told = ctx.clone();
-        let changed = move |(namespace, name): &Name, first| {
-            let concerns = concerns::of_texts(namespace, name, first, &told.world.look());
-            concerns.iter().for_each(|concern| push(&told, concern));
-        };
-        tokio::spawn(texts::follow(ctx.clone(), name, changed));
-    }
 }
 
 /// Begins and ends to act with leadership.

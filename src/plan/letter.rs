@@ -4,6 +4,7 @@
 //! a portal's own where it has some that can be used, else the built-in ones: a wrong template stops no mail.
 
 mod engine;
+mod html;
 mod layout;
 mod own;
 mod rules;
@@ -134,7 +135,7 @@ impl Letter {
             // Checked when it changed, and still: what people wrote may lead it where no sample did.
             let own = set.compose(self, self.occasion.url(link), language, &tag);
             if let Ok(composed) = own {
-                return Ok(composed);
+                return Ok(Composed { subject: layout::cut(composed.subject), ..composed });
             }
         }
         layout::built_in(self, self.occasion.url(link), language)

@@ -213,6 +213,10 @@ fn worded(name: &str, seen: &TextsSeen) -> Finding {
             );
             finding(Verdict::False, Reason::TemplatesNotFound, message)
         }
+        TextsSeen::Here { good, faults } if good.is_empty() && faults.is_empty() => {
+            let message = format!("The ConfigMap {name:?} has no texts in its data: the built-in ones are used.");
+            finding(Verdict::True, Reason::Ready, message)
+        }
         TextsSeen::Here { faults, .. } if faults.is_empty() => {
             finding(Verdict::True, Reason::Ready, format!("The texts of the ConfigMap {name:?} are used."))
         }

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod effects;
 pub mod error;
 pub mod events;
+pub mod followed;
 pub mod keyring;
 pub mod kinds;
 pub mod lanes;
@@ -53,7 +54,7 @@ pub struct Context {
     /// Relays: the operator's and those of portals.
     pub relays: relays::Relays,
     /// ConfigMaps with portals' texts that are followed.
-    pub texts: texts::Followed,
+    pub texts: followed::Followed,
     /// Keys that sign and verify links.
     pub keys: link::Keys,
     /// Tells the story to `kubectl describe`.

@@ -7,16 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Secret;
 
+use tokio::task::JoinSet;
+
 use super::Shared;
+use super::followed::Followed;
 use super::mail_url::{self, MailTarget};
 use super::mailer::Mailer;
 use super::queue::Lane;
 use super::relay::{Entry, Relay};
-use super::table::{Key, Name};
+use super::table::{Key, Mark, Name};
 use super::trouble::Trouble;
 use super::watch;
 use crate::plan::RelayName;
-use crate::plan::portal::RelaySecret;
+use crate::plan::portal::{self, RelaySecret};
 
 /// A relay: who may enter, and who carries.
 #[derive(Debug)]
@@ -32,7 +35,8 @@ pub struct Post {
 pub struct Relays {
     own: Arc<Post>,
     of_portals: Mutex<HashMap<Name, Arc<Post>>>,
-    followed: Mutex<HashSet<Name>>,
+    /// The Secrets that are followed.
+    pub followed: Followed,
     connections: usize,
 }
 
@@ -40,7 +44,7 @@ impl Relays {
     /// The operator's relay, with this many connections at the same time; portals' relays get as many each.
     pub fn new(target: Option<MailTarget>, connections: usize) -> Self {
         let own = Arc::new(Post { relay: Relay::new(connections), mailer: Mailer::new(target) });
-        Relays { own, of_portals: Mutex::default(), followed: Mutex::default(), connections }
+        Relays { own, of_portals: Mutex::default(), followed: Followed::default(), connections }
     }
 
     fn of_portals(&self) -> MutexGuard<'_, HashMap<Name, Arc<Post>>> {
@@ -82,43 +86,60 @@ impl Relays {
         self.all().iter().for_each(|post| post.relay.forgo(key));
     }
 
-    /// Takes a relay's settings. Its parked mails stay; what was learned of the old settings does not count. Yields the
-    /// relay if it is a new one.
-    fn take(&self, name: &Name, target: MailTarget) -> Option<Arc<Post>> {
+    /// Takes a relay's settings. Its parked mails stay; what was learned of the old settings does not count.
+    fn take(&self, name: &Name, target: MailTarget) -> Arc<Post> {
         let mut known = self.of_portals();
         if let Some(post) = known.get(name) {
             post.mailer.retarget(target);
             post.relay.forget();
-            return None;
+            return post.clone();
         }
         let post = Arc::new(Post { relay: Relay::new(self.connections), mailer: Mailer::new(Some(target)) });
         known.insert(name.clone(), post.clone());
-        Some(post)
-    }
-
-    /// Whether nobody follows this Secret yet.
-    pub fn is_new(&self, name: &Name) -> bool {
-        self.followed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone())
+        post
     }
 }
 
-/// Follows the Secret of one portal's relay, by name, for ever. `made` gets a relay when there is a new one, `changed` is
-/// called when what is known of the Secret differs.
-pub async fn follow(ctx: Shared, name: Name, made: impl Fn(Arc<Post>), changed: impl Fn(&Name)) {
+/// The Secrets that portals name. Relays of others are given up, and what was known of them is forgotten: whom they
+/// concerned looks again, as their portal changed.
+pub fn named(ctx: &Shared) -> HashSet<Name> {
+    let tables = &mut *ctx.world.look();
+    let named: HashSet<Name> = tables.portals.all().filter_map(|portal| portal::relay_secret(portal)).collect();
+    tables.relays.retain(|name, _| named.contains(name));
+    ctx.relays.of_portals().retain(|name, _| named.contains(name));
+    named
+}
+
+/// Follows the Secret of one portal's relay, by name, until it is ended. `serve` serves those who wait at the relay, as
+/// long; `changed` is called when what is known of the Secret differs.
+pub async fn follow<F>(ctx: Shared, name: Name, serve: impl Fn(Arc<Post>) -> F, changed: impl Fn(&Name))
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let trouble = Trouble::new(format!("Secret {}/{}", name.0, name.1), "cannot be watched");
     let mut secrets = std::pin::pin!(watch::one::<Secret>(ctx.client.clone(), &name.0, &name.1, trouble));
+    let mut service = JoinSet::new();
     while let Some(secret) = secrets.next().await {
         let Ok(secret) = secret else { continue };
-        let state = match secret.map(|secret| target(&secret)) {
-            None => RelaySecret::Missing,
-            Some(Err(why)) => RelaySecret::Invalid(why),
-            Some(Ok(target)) => {
-                ctx.relays.take(&name, target).into_iter().for_each(&made);
-                RelaySecret::Usable
+        let differs = {
+            let mut tables = ctx.world.look();
+            if tables.portals.count(&Mark::Relay(name.0.clone(), name.1.clone())) == 0 {
+                continue; // It is about to be ended.
             }
+            let state = match secret.map(|secret| target(&secret)) {
+                None => RelaySecret::Missing,
+                Some(Err(why)) => RelaySecret::Invalid(why),
+                Some(Ok(target)) => {
+                    let post = ctx.relays.take(&name, target);
+                    if service.is_empty() {
+                        service.spawn(serve(post));
+                    }
+                    RelaySecret::Usable
+                }
+            };
+            tables.relays.insert(name.clone(), state.clone()) != Some(state)
         };
-        let before = ctx.world.look().relays.insert(name.clone(), state.clone());
-        if before.as_ref() != Some(&state) {
+        if differs {
             changed(&name);
         }
     }

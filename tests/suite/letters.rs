@@ -15,7 +15,9 @@ use crate::support::audit::Audit;
 use crate::support::cluster::{Manifest, Namespace};
 use crate::support::mail::Mail;
 use crate::support::objects::status;
-use crate::support::smtp::Script;
+use crate::support::operator::Operator;
+use crate::support::proxy::{Calls, FaultProxy, Then};
+use crate::support::smtp::{Script, ScriptedRelay};
 use crate::support::{PATIENCE, now, repository, test_dir, until};
 
 fn portal(spec: Value) -> Value {
@@ -116,6 +118,52 @@ async fn a_portals_own_texts_are_used_and_wrong_ones_are_told_and_stop_no_mail()
     ns.apply(portal(json!({"displayName": "Product"}))).await;
     ns.wait("product", "no condition", |p: &Portal| verdict(p, "TextsReady") == "?/?").await;
     assert_eq!(subject("built-in").await, "Your invitation to Product for Globex");
+}
+
+#[tokio::test]
+async fn a_mail_waits_for_texts_that_cannot_be_read_at_the_moment() {
+    let Some(ns) = Namespace::new("texts-later").await else { return };
+    let (relay, proxy) = (ScriptedRelay::start(Script::default()), FaultProxy::start().await);
+    let busy = proxy.before(Calls::verb("list").of("configmaps").first(2), Then::Refuse(503));
+    ns.apply(portal(json!({"mail": {"templatesRef": {"name": "mail-texts"}}}))).await;
+    ns.apply(texts(json!({"invitation.subject": "Welcome to {{ tenant }}"}))).await;
+    ns.apply("{kind: Tenant, metadata: {name: globex}, spec: {displayName: Globex, portalRef: {name: product}}}").await;
+    ns.apply(guest("grace", json!({}))).await;
+    let launch = Operator::in_namespace(&ns).mail_url(relay.url()).kubeconfig(proxy.kubeconfig());
+    let _operator = launch.start().await;
+    assert_eq!(mails_to(&relay, "grace@", 1).await[0].subject, "Welcome to Globex");
+    assert_eq!(busy.fired(), 2);
+}
+
+#[tokio::test]
+async fn what_no_portal_names_any_more_is_not_watched_any_more() {
+    let Some(ns) = Namespace::new("texts-unnamed").await else { return };
+    let (relay, proxy) = (ScriptedRelay::start(Script::default()), FaultProxy::start().await);
+    let launch = Operator::in_namespace(&ns).mail_url(relay.url()).kubeconfig(proxy.kubeconfig());
+    let _operator = launch.start().await;
+    let named = |name: &str| {
+        let mail =
+            json!({"templatesRef": {"name": name}, "smtpSecretRef": {"name": name}, "from": "hello@product.example"});
+        portal(json!({ "mail": mail }))
+    };
+    let open = || (proxy.open_watches("configmaps"), proxy.open_watches("secrets"));
+    ns.apply(portal(json!({"displayName": "Product"}))).await;
+    ns.wait_condition::<Portal>("product", "Ready", "True", "Ready").await;
+    let (maps, secrets) = open();
+    for n in 0..5 {
+        ns.apply(named(&format!("name-{n}"))).await;
+        ns.wait("product", "the name", |p: &Portal| sentence(p, "TextsReady").contains(&format!("name-{n}"))).await;
+        until("one watch of each", PATIENCE, async || open() == (maps + 1, secrets + 1)).await;
+    }
+    // Named again, it is read again.
+    ns.apply(
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "name-0"}, "binaryData": {"a": "AA=="}}),
+    )
+    .await;
+    ns.apply(named("name-0")).await;
+    assert!(condition(&ns, "True/Ready").await.contains("has no texts in its data"));
+    ns.apply(portal(json!({"displayName": "Product"}))).await;
+    until("no watch", PATIENCE, async || open() == (maps, secrets)).await;
 }
 
 #[tokio::test]

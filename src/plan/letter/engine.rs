@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::sync::OnceLock;
 
+use minijinja::machinery::{Span, Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, HtmlEscape, Template, UndefinedBehavior, Value, filters};
 
@@ -33,13 +34,22 @@ fn environment(form: Form) -> &'static Environment<'static> {
     if form == Form::Html { html } else { text }
 }
 
+/// A line that holds only a tag leaves nothing behind.
+fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default()
+}
+
+/// A template in pieces, as the parser gets them: who judges by them cannot be of another opinion about where a tag ends.
+/// Nothing is recursive here, in contrast to what the parser makes of them.
+pub(super) fn tokens(source: &str) -> impl Iterator<Item = Result<(Token<'_>, Span), Error>> {
+    tokenize(source, false, syntax())
+}
+
 fn made(form: Form) -> Environment<'static> {
-    // A line that holds only a tag leaves nothing behind.
-    let layout = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default();
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
-    environment.set_syntax(layout);
+    environment.set_syntax(syntax());
     environment.set_auto_escape_callback(move |_| if form == Form::Html { AutoEscape::Html } else { AutoEscape::None });
     environment.add_filter("upper", filters::upper);
     environment.add_filter("lower", filters::lower);

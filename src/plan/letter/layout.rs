@@ -10,6 +10,9 @@ use super::{Composed, Letter, one_line};
 /// Behind the preheader: without it lists of mails go on with whatever the mail begins with.
 const FILLER: &str = "&#8199;&#847;";
 
+/// The most characters that a portal's own subject has.
+pub(super) const LONGEST_SUBJECT: usize = 200;
+
 /// A paragraph, or what somebody else says.
 struct Block {
     quote: bool,
@@ -103,6 +106,14 @@ impl Speaker {
 /// One line, whatever was filled in.
 pub(super) fn subject(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A subject that is not longer than it may be, whatever was filled in.
+pub(super) fn cut(subject: String) -> String {
+    if subject.chars().count() <= LONGEST_SUBJECT {
+        return subject;
+    }
+    subject.chars().take(LONGEST_SUBJECT - 1).chain(['…']).collect()
 }
 
 /// HTML for a text that has none of its own: its paragraphs, with a button for the link.

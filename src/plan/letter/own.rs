@@ -10,7 +10,7 @@ use minijinja::{Error, ErrorKind};
 
 use super::engine::{Form, names, render};
 use super::words::{self, Language};
-use super::{Composed, Letter, Occasion, layout, rules};
+use super::{Composed, Letter, Occasion, html, layout, rules};
 
 /// What a template may take from outside.
 pub const VARIABLES: [&str; 10] =
@@ -18,6 +18,9 @@ pub const VARIABLES: [&str; 10] =
 
 /// The parts of a text, as keys end.
 const PARTS: [&str; 3] = ["subject", "txt", "html"];
+
+/// The most keys that a ConfigMap may have: five occasions with three parts in thirty languages.
+const MOST_KEYS: usize = 500;
 
 /// What is wrong with a portal's own text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +103,17 @@ impl Texts {
         self.0.get(&joined(occasion, tag))
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The texts of these entries that can be used, and what is wrong with others. For a wrong one, the one before.
     pub fn read(entries: &BTreeMap<String, String>, before: &Texts) -> (Texts, Vec<Fault>) {
+        if let Some(key) = entries.keys().nth(MOST_KEYS) {
+            let what = format!("there are more than {MOST_KEYS} keys, of which none is read");
+            return (before.clone(), vec![Fault { key: key.clone(), line: None, what }]);
+        }
         let (mut sets, mut faults) = (BTreeMap::<String, Set>::new(), Vec::new());
         // The name of a text as its keys have it: a language in capitals is the same one.
         let mut written: BTreeMap<String, String> = BTreeMap::new();
@@ -178,6 +190,13 @@ impl Set {
         if subject.is_empty() {
             return Err(Wrong { part: "subject", line: None, what: "the subject is empty".into() });
         }
+        // What people wrote may name addresses, as it may in the built-in words.
+        let names = [&letter.portal, &letter.given_name, &letter.inviter, &letter.invitee, &letter.message];
+        let said: Vec<&str> = names.into_iter().flatten().chain([&letter.tenant]).map(String::as_str).collect();
+        if self.subject.is_some() {
+            let judged = rules::no_other_link(&subject, "", &said);
+            judged.map_err(|what| Wrong { part: "subject", line: None, what })?;
+        }
         let Some(source) = &self.text else { return Ok(Composed { subject, ..built_in()? }) };
         let text = say("txt", source, Form::Text)?.trim_end().to_owned() + "\n";
         let html = match &self.html {
@@ -187,7 +206,7 @@ impl Set {
         let needed = !matches!(letter.occasion, Occasion::Accepted { .. } | Occasion::Expired { .. });
         for (part, found, most) in [
             ("txt", if url.is_empty() { 0 } else { text.matches(url).count() }, 1),
-            ("html", if url.is_empty() { 0 } else { rules::leading_to(&html, &layout::in_attribute(url)) }, 2),
+            ("html", if url.is_empty() { 0 } else { html::leading_to(&html, url) }, 2),
         ] {
             if found == 0 && needed {
                 return Err(Wrong { part, line: None, what: "it has no link: write {{ url }}".into() });
@@ -195,6 +214,11 @@ impl Set {
             if found > most {
                 return Err(Wrong { part, line: None, what: "it has the link more than once".into() });
             }
+        }
+        // The samples were judged too, and still: a branch may be one that no sample takes.
+        rules::no_other_link(&text, url, &said).map_err(|what| Wrong { part: "txt", line: None, what })?;
+        if self.html.is_some() {
+            html::only_words(&html, url, &said).map_err(|what| Wrong { part: "html", line: None, what })?;
         }
         Ok(Composed { subject, text, html, language: tag.to_owned() })
     }
@@ -213,7 +237,10 @@ impl Set {
         }
         for (part, source) in [("subject", &self.subject), ("txt", &self.text), ("html", &self.html)] {
             let Some(source) = source else { continue };
-            rules::simple(source).map_err(|(line, what)| Wrong { part, line: Some(line), what })?;
+            let form = if part == "html" { Form::Html } else { Form::Text };
+            rules::simple(source)
+                .and_then(|()| rules::names_no_address(source, form))
+                .map_err(|(line, what)| Wrong { part, line: Some(line), what })?;
             let known: BTreeSet<&str> = VARIABLES.into();
             let mut unknown: Vec<String> = names(source).map_err(|error| wrong(part, &error))?.into_iter().collect();
             unknown.retain(|name| !known.contains(name.as_str()));
@@ -227,12 +254,9 @@ impl Set {
         for letter in samples(occasion) {
             let url = letter.occasion.url("https://portal.example/invitation#sample");
             let composed = self.compose(&letter, url, language, if tag.is_empty() { "en" } else { tag })?;
-            if self.text.is_some() {
-                rules::no_other_link(&composed.text, url).map_err(|what| Wrong { part: "txt", line: None, what })?;
-            }
-            if self.html.is_some() {
-                let url = layout::in_attribute(url);
-                rules::only_words(&composed.html, &url).map_err(|what| Wrong { part: "html", line: None, what })?;
+            if composed.subject.chars().count() > layout::LONGEST_SUBJECT {
+                let what = format!("the subject is longer than {} characters", layout::LONGEST_SUBJECT);
+                return Err(Wrong { part: "subject", line: None, what });
             }
         }
         Ok(())

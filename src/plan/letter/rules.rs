@@ -1,13 +1,25 @@
 //! What a portal's own text may be made of: simple tags, words, and the one link.
 
-/// Tags that a template may use: none of them keeps text for later, so that none makes much of little.
-const TAGS: [&str; 7] = ["if", "elif", "else", "endif", "for", "endfor", "raw"];
+use std::cmp::Reverse;
 
-/// Attributes that lead somewhere, or fetch something.
-const LEADING: [&str; 9] = ["href", "src", "srcset", "background", "action", "formaction", "poster", "data", "cite"];
+use minijinja::machinery::Token;
 
-/// Elements that do more than show words.
-const ACTIVE: [&str; 9] = ["<script", "<iframe", "<form", "<object", "<embed", "<link", "<base", "<video", "<audio"];
+use super::engine::{self, Form, LONGEST};
+
+/// The most bytes that a tag may have, with its braces.
+const LONGEST_TAG: u32 = 500;
+
+/// The most words and signs that a tag may have: each may stand in the one before.
+const MOST_WORDS: usize = 60;
+
+/// The most tags that a text may have.
+const MOST_TAGS: usize = 500;
+
+/// How deep tags may stand in each other.
+const DEEPEST: usize = 20;
+
+/// How many `elif` a text may have: each stands in the one before.
+const MOST_BRANCHES: usize = 20;
 
 /// The line, from 1, on which this word stands by itself.
 pub(super) fn line_of(source: &str, word: &str) -> Option<usize> {
@@ -16,119 +28,105 @@ pub(super) fn line_of(source: &str, word: &str) -> Option<usize> {
     source.lines().position(has).map(|line| line + 1)
 }
 
-/// Whether a template is made of simple tags and values alone. Else the line, and what is wrong.
+/// Whether a template is made of few, short and simple tags. Else the line, and what is wrong. The engine parses and runs
+/// by recursion: what passes here is so shallow that its stack suffices, whatever somebody wrote.
 pub(super) fn simple(source: &str) -> Result<(), (usize, String)> {
-    let line_at = |at: usize| source[..at].matches('\n').count() + 1;
-    let mut at = 0;
-    while let Some(open) = source[at..].find(['{']).map(|open| at + open) {
-        let inner = open + 2;
-        let (close, is_tag) = match source.get(open..inner) {
-            Some("{{") => ("}}", false),
-            Some("{%") => ("%}", true),
-            Some("{#") => ("#}", false),
-            _ => {
-                at = open + 1;
+    if source.len() > LONGEST {
+        return Err((1, format!("it is longer than {LONGEST} bytes")));
+    }
+    let (mut tags, mut branches, mut depth) = (0, 0, 0_usize);
+    let (mut start, mut tokens, mut word) = (0, 0, None);
+    for token in engine::tokens(source) {
+        // What is no template is the engine's to tell: it reads no further than here.
+        let Ok((token, span)) = token else { return Ok(()) };
+        let wrong = |what: String| Err((usize::from(span.start_line), what));
+        match &token {
+            Token::TemplateData(_) => continue,
+            Token::VariableStart | Token::BlockStart => {
+                (start, tokens, tags) = (span.start_offset, 0, tags + 1);
+                if tags > MOST_TAGS {
+                    return wrong(format!("it has more than {MOST_TAGS} tags"));
+                }
+                word = matches!(token, Token::VariableStart).then_some("{{");
                 continue;
             }
-        };
-        // What is never closed is the template engine's to tell.
-        let Some(end) = source[inner..].find(close).map(|end| inner + end) else { return Ok(()) };
-        let code = source[inner..end].trim_matches(['-', '+']).trim();
-        if is_tag {
-            let word: String = code.chars().take_while(|c| c.is_ascii_alphanumeric()).collect();
-            if !TAGS.contains(&word.as_str()) || word == "raw" {
-                return Err((line_at(open), format!("the tag {word:?} is not for mails: use if and for")));
+            Token::Tilde | Token::Plus | Token::Mul | Token::Pow => {
+                return wrong("nothing is calculated in a mail: ~, + and * are not for it".into());
             }
+            Token::Ident(name) if word.is_none() => {
+                word = Some(name);
+                match *name {
+                    "if" | "for" => depth += 1,
+                    "endif" | "endfor" => depth = depth.saturating_sub(1),
+                    "elif" => branches += 1,
+                    "else" => {}
+                    name => return wrong(format!("the tag {name:?} is not for mails: use if and for")),
+                }
+                if depth > DEEPEST {
+                    return wrong(format!("more than {DEEPEST} tags stand in each other"));
+                }
+                if branches > MOST_BRANCHES {
+                    return wrong(format!("it has more than {MOST_BRANCHES} elif"));
+                }
+            }
+            Token::Ident("recursive") => return wrong("a loop that calls itself is not for mails".into()),
+            _ => {}
         }
-        if close != "#}" && operators(code) {
-            return Err((line_at(open), "nothing is calculated in a mail: ~, + and * are not for it".into()));
+        tokens += 1;
+        if tokens > MOST_WORDS || span.end_offset - start > LONGEST_TAG {
+            return wrong(format!("a tag has at most {LONGEST_TAG} bytes, and {MOST_WORDS} words and signs"));
         }
-        at = end + close.len();
     }
     Ok(())
 }
 
-/// Whether there is an operator outside of quotes that makes text of text.
-fn operators(code: &str) -> bool {
-    let mut quote = None;
-    for c in code.chars() {
-        match (quote, c) {
-            (Some(open), c) if c == open => quote = None,
-            (None, '"' | '\'') => quote = Some(c),
-            (None, '~' | '*' | '+') => return true,
-            _ => {}
+/// Whether a template itself names no address, in any of its branches: samples do not go down each. Else the line, and
+/// what is wrong.
+pub(super) fn names_no_address(source: &str, form: Form) -> Result<(), (usize, String)> {
+    for (token, span) in engine::tokens(source).map_while(Result::ok) {
+        let written: &str = match &token {
+            Token::TemplateData(text) | Token::Str(text) => text,
+            Token::String(text) => text,
+            _ => continue,
+        };
+        for (at, line) in written.split('\n').enumerate() {
+            let is_address = |word: &&str| {
+                let lower = word.to_ascii_lowercase();
+                // Names of schemas, which nobody fetches.
+                let is_schema = form == Form::Html && lower.starts_with("http://www.w3.org/");
+                !is_schema && (is_link(word) || lower.contains("http:") || lower.contains("https:"))
+            };
+            if let Some(word) = line.split(ends).find(is_address) {
+                let no_images = if form == Form::Html { ", and no remote images" } else { "" };
+                let what = format!("a mail has one link, {{{{ url }}}}{no_images}: take {word:?} out");
+                return Err((usize::from(span.start_line) + at, what));
+            }
         }
     }
-    false
+    Ok(())
 }
 
-/// How often HTML leads to this address.
-pub(super) fn leading_to(html: &str, url: &str) -> usize {
-    leads(html).iter().filter(|lead| **lead == url).count()
-}
-
-/// Whether a text has no link besides this one.
-pub(super) fn no_other_link(text: &str, url: &str) -> Result<(), String> {
-    let rest = if url.is_empty() { text.to_owned() } else { text.replace(url, " ") };
-    let ends = |c: char| c.is_whitespace() || "<>()\"'".contains(c);
-    let is_link = |word: &&str| word.contains("://") || word.to_ascii_lowercase().starts_with("www.");
-    match rest.split(ends).find(is_link) {
+/// Whether a text has no link besides this one, and those in what people wrote.
+pub(super) fn no_other_link(text: &str, url: &str, said: &[&str]) -> Result<(), String> {
+    let mut known: Vec<&str> = said.iter().flat_map(|said| said.split(ends).filter(|word| is_link(word))).collect();
+    known.sort_by_key(|word| Reverse(word.len()));
+    let url = Some(url).filter(|url| !url.is_empty());
+    let rest = url.into_iter().chain(known).fold(text.to_owned(), |rest, known| rest.replace(known, " "));
+    match rest.split(ends).find(|word| is_link(word)) {
         None => Ok(()),
         Some(word) => Err(format!("a mail has one link, {{{{ url }}}}: take {word:?} out")),
     }
 }
 
-/// Whether HTML is words, and leads nowhere but to this address: no other link, nothing from elsewhere, nothing active.
-pub(super) fn only_words(html: &str, url: &str) -> Result<(), String> {
-    let lower = html.to_ascii_lowercase();
-    if let Some(element) = ACTIVE.iter().find(|element| lower.contains(*element)) {
-        return Err(format!("{element}> is not for mails"));
-    }
-    if lower.contains("@import") || lower.contains("http-equiv=\"refresh") {
-        return Err("a mail fetches nothing from elsewhere".into());
-    }
-    let in_styles = lower.split("url(").skip(1).map(|rest| rest.trim_start_matches(['"', '\'', ' ']));
-    if in_styles.into_iter().any(|rest| !rest.starts_with("data:")) {
-        return Err("a mail fetches nothing from elsewhere: take url(…) out of its styles".into());
-    }
-    let harmless = |lead: &&str| {
-        let lower = lead.trim().to_ascii_lowercase();
-        let starts = ["mailto:", "tel:", "cid:", "data:image/", "#"];
-        *lead == url || lower.is_empty() || starts.iter().any(|start| lower.starts_with(start))
-    };
-    match leads(html).into_iter().find(|lead| !harmless(lead)) {
-        None => Ok(()),
-        Some(lead) => Err(format!("a mail has one link, {{{{ url }}}}, and no remote images: take {lead:?} out")),
-    }
+/// What stands beside a link.
+fn ends(c: char) -> bool {
+    c.is_whitespace() || "<>()\"'=".contains(c)
 }
 
-/// The values of all attributes that lead somewhere.
-fn leads(html: &str) -> Vec<&str> {
-    let lower = html.to_ascii_lowercase();
-    let (mut found, mut inside) = (Vec::new(), false);
-    for (at, sign) in lower.bytes().enumerate() {
-        match sign {
-            b'<' => inside = true,
-            b'>' => inside = false,
-            _ => {}
-        }
-        if !inside || sign != b'=' {
-            continue;
-        }
-        let before = lower[..at].trim_end();
-        let name =
-            before.rsplit(|c: char| !(c.is_ascii_alphanumeric() || "-_:".contains(c))).next().unwrap_or_default();
-        if !LEADING.contains(&name.rsplit(':').next().unwrap_or_default()) {
-            continue;
-        }
-        let value = html[at + 1..].trim_start();
-        let end = match value.chars().next() {
-            Some(quote @ ('"' | '\'')) => value[1..].find(quote).map(|end| (1, end + 1)),
-            _ => value.find(|c: char| c.is_whitespace() || c == '>').map(|end| (0, end)),
-        };
-        if let Some((start, end)) = end {
-            found.push(&value[start..end]);
-        }
-    }
-    found
+/// Whether mail programs make a link of a word.
+fn is_link(word: &str) -> bool {
+    let is_host = |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric());
+    word.contains("://")
+        || word.strip_prefix("//").is_some_and(is_host)
+        || word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("www."))
 }
