@@ -167,11 +167,11 @@ impl Cluster {
         // In this order, so that the same right is named each time that several are missing.
         let (portals, tenants, users, groups, invitations) = (portals?, tenants?, users?, groups?, invitations?);
         let mut tables = world.look();
-        portals.into_iter().for_each(|object| drop(tables.portals.put(object)));
-        tenants.into_iter().for_each(|object| drop(tables.tenants.put(object)));
-        users.into_iter().for_each(|object| drop(tables.users.put(object)));
-        groups.into_iter().for_each(|object| drop(tables.groups.put(object)));
-        invitations.into_iter().for_each(|object| drop(tables.invitations.put(object)));
+        tables.portals.put_all(portals);
+        tables.tenants.put_all(tenants);
+        tables.users.put_all(users);
+        tables.groups.put_all(groups);
+        tables.invitations.put_all(invitations);
         drop(tables);
         Ok(world)
     }

@@ -21,13 +21,8 @@ Examples:
   kubectl portal resend grace
   kubectl portal resend grace@acme.example alan@acme.example -t acme")]
 pub struct Resend {
-    /// Invitations, users who were invited, or addresses.
-    #[arg(value_name = "NAME|ADDRESS", required = true)]
-    names: Vec<String>,
-
-    /// The tenant, where an address is invited by several.
-    #[arg(short, long, value_parser = super::target::tenant)]
-    tenant: Option<String>,
+    #[command(flatten)]
+    named: target::Named,
 
     #[command(flatten)]
     reach: Reach,
@@ -38,7 +33,7 @@ impl Resend {
     pub async fn run(self, out: &mut dyn Write) -> Answer {
         let cluster = self.reach.cluster().await?;
         let mut good = true;
-        for target in target::find(&cluster, self.tenant.as_deref(), &self.names).await? {
+        for target in self.named.targets(&cluster).await? {
             let invitation = &target.invitation;
             let status = invitation.status.clone().unwrap_or_default();
             let now = Clock.now();

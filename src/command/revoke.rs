@@ -19,13 +19,8 @@ Examples:
   kubectl portal revoke grace
   kubectl portal revoke grace@acme.example -t acme")]
 pub struct Revoke {
-    /// Invitations, users who were invited, or addresses.
-    #[arg(value_name = "NAME|ADDRESS", required = true)]
-    names: Vec<String>,
-
-    /// The tenant, where an address is invited by several.
-    #[arg(short, long, value_parser = super::target::tenant)]
-    tenant: Option<String>,
+    #[command(flatten)]
+    named: target::Named,
 
     #[command(flatten)]
     reach: Reach,
@@ -36,7 +31,7 @@ impl Revoke {
     pub async fn run(self, out: &mut dyn Write) -> Answer {
         let cluster = self.reach.cluster().await?;
         let mut good = true;
-        for target in target::find(&cluster, self.tenant.as_deref(), &self.names).await? {
+        for target in self.named.targets(&cluster).await? {
             let shown = target.shown();
             if target.invitation.status.as_ref().is_some_and(|status| status.accepted_time.is_some()) {
                 aside!("error: {shown} was accepted: suspend or delete the account instead");

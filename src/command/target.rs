@@ -1,5 +1,6 @@
 //! What people mean by a name or an address: an invitation, or the account that asks for one.
 
+use clap::Args;
 use kube::ResourceExt;
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use super::cluster::Cluster;
 use super::{Failure, output};
 use crate::api::{GROUP, Invitation, PortalUser};
 use crate::plan::address::Address;
-use crate::plan::portal_user::{child_name, is_child};
+use crate::plan::portal_user::{child_name, is_child, parent_name};
 
 /// The name of a tenant, as an argument: a label of DNS, as the schema has it. It becomes part of selectors and names.
 pub fn tenant(text: &str) -> Result<String, String> {
@@ -17,6 +18,25 @@ pub fn tenant(text: &str) -> Result<String, String> {
         return Err("a tenant's name has small letters, digits and hyphens only".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// Whose invitations are meant.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Invitations, users who were invited, or addresses.
+    #[arg(value_name = "NAME|ADDRESS", required = true)]
+    names: Vec<String>,
+
+    /// The tenant, where an address is invited by several.
+    #[arg(short, long, value_parser = tenant)]
+    tenant: Option<String>,
+}
+
+impl Named {
+    /// These invitations.
+    pub async fn targets(&self, cluster: &Cluster) -> Result<Vec<Target>, Failure> {
+        find(cluster, self.tenant.as_deref(), &self.names).await
+    }
 }
 
 /// What is changed: the operator keeps the invitation of an account as the account asks for it, so that it is the
@@ -76,7 +96,7 @@ pub async fn find(cluster: &Cluster, tenant: Option<&str>, words: &[String]) -> 
             true => by_address(&all, tenant, word)?.clone(),
             false => by_name(cluster, word).await?,
         };
-        let by = invitation.name_any().strip_suffix(&child_name("")).map(str::to_owned);
+        let by = parent_name(&invitation.name_any()).map(str::to_owned);
         let user = by.filter(|user| is_child(&invitation, user));
         targets.push(Target { invitation, user });
     }

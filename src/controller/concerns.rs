@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use crate::api::{Group, Invitation, Portal, PortalUser, Tenant, WorkloadRef};
 use crate::plan::address::Address;
 use crate::plan::group::built_in_name;
-use crate::plan::portal_user::{child_name, is_registered};
+use crate::plan::portal_user::{child_name, is_registered, parent_name};
 use crate::shell::kinds::Kind;
 use crate::shell::table::{Change, Key, KindId, Mark, Row, Table};
 use crate::shell::world::Tables;
@@ -210,10 +210,11 @@ impl Concerning for PortalUser {
         {
             return Vec::new();
         }
+        let room = makes_room(change);
         for user in [&change.old, &change.new].into_iter().flatten() {
             let tenant = &user.spec.tenant_ref.name;
             circle.counts(tenant);
-            if makes_room(change) {
+            if room {
                 circle.line(tenant);
             }
             circle.address(tenant, &user.spec.email);
@@ -272,15 +273,16 @@ impl Concerning for Invitation {
         {
             return Vec::new();
         }
+        let room = makes_room(change);
         for invitation in [&change.old, &change.new].into_iter().flatten() {
             let tenant = &invitation.spec.tenant_ref.name;
             circle.counts(tenant);
-            if makes_room(change) {
+            if room {
                 circle.line(tenant);
             }
             circle.address(tenant, &invitation.spec.email);
             let account = invitation.status.as_ref().and_then(|s| s.user_ref.as_ref());
-            let parent = invitation.name_any().strip_suffix(".invite").map(str::to_owned);
+            let parent = parent_name(&invitation.name_any()).map(str::to_owned);
             for user in account.map(|a| a.name.clone()).into_iter().chain(parent) {
                 circle.one(KindId::PortalUser, &user, Pace::InLine);
             }

@@ -27,7 +27,7 @@ use crate::shell::relays::Post;
 use crate::shell::status::{self, Written};
 use crate::shell::table::{Change, Key, KindId};
 use crate::shell::watch::{Told, watch};
-use crate::shell::world::Claim;
+use crate::shell::world::{Claim, Tables};
 use crate::shell::{Context, Shared, effects};
 use concerns::{Concern, Concerning, Pace};
 
@@ -82,9 +82,7 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
                 drop(claim);
                 // Who saw the claim may be held up by it no longer.
                 concern(ctx, &Change { old: None, new: Some(object.clone()) });
-                concerns::of_line(&key.namespace, &object.tenant(), &ctx.world.look())
-                    .iter()
-                    .for_each(|c| push(ctx, c));
+                push_all(ctx, |tables| concerns::of_line(&key.namespace, &object.tenant(), tables));
                 if error.is_not_found() {
                     return Ok(());
                 }
@@ -110,8 +108,7 @@ async fn reconcile<K: Concerning>(key: &Key, ctx: &Shared) -> Result<(), Error> 
         if done.error.is_none() {
             // The watch tells nothing new of what was taken for known: who saved a count has to drop it now.
             for workload in scaled {
-                let concerns = concerns::of_workload(&key.namespace, &workload, &ctx.world.look());
-                concerns.iter().for_each(|concern| push(ctx, concern));
+                push_all(ctx, |tables| concerns::of_workload(&key.namespace, &workload, tables));
             }
         }
         for change in done.changes {
@@ -207,7 +204,6 @@ fn absorb<K: Concerning>(ctx: &Shared, stored: K) -> Arc<K> {
     let object = Arc::new(stored.clone());
     if let Some(change) = ctx.world.absorb(stored) {
         spread(ctx, &change, false);
-        named::follow::<K>(ctx);
     }
     object
 }
@@ -241,19 +237,25 @@ async fn loop_until_read<K: Concerning>(ctx: &Shared, object: &K) -> Result<Arc<
     }
 }
 
+/// Looks up whom something concerns, and puts them into the queue once the tables are free again: putting looks too.
+fn push_all(ctx: &Context, concerned: impl FnOnce(&Tables) -> Vec<Concern>) {
+    let concerns = concerned(&ctx.world.look());
+    concerns.iter().for_each(|concern| push(ctx, concern));
+}
+
 /// Tells all whom a change concerns, the object itself included.
 fn concern<K: Concerning>(ctx: &Shared, change: &Change<K>) {
     spread(ctx, change, true);
 }
 
 fn spread<K: Concerning>(ctx: &Shared, change: &Change<K>, itself: bool) {
-    let mut concerns = K::concerns(change, &ctx.world.look());
+    push_all(ctx, |tables| K::concerns(change, tables));
     if itself && let Some(object) = change.new.as_ref().or(change.old.as_ref()) {
         let key = Key::new(K::ID, &object.namespace().unwrap_or_default(), &object.name_any());
         let pace = if K::ID == KindId::Tenant { Pace::Fast } else { Pace::InLine };
-        concerns.push(Concern { key, pace });
+        push(ctx, &Concern { key, pace });
     }
-    concerns.iter().for_each(|concern| push(ctx, concern));
+    named::follow(ctx, change);
 }
 
 fn push(ctx: &Context, concern: &Concern) {
@@ -401,8 +403,9 @@ async fn follow<K: Concerning>(ctx: Shared, namespace: Option<String>) {
         Told::Changed(change) => {
             if told_ctx.is_synced() {
                 concern(&told_ctx, &change);
+            } else {
+                named::follow(&told_ctx, &change);
             }
-            named::follow::<K>(&told_ctx);
         }
         Told::Unreadable(key) => {
             told_ctx.queue.push(&key, &(key.namespace.to_string(), String::new()), Urgency::InLine);

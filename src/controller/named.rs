@@ -1,14 +1,21 @@
 //! What objects name beyond the five kinds is followed as long as somebody names it: workloads, relays' Secrets, texts.
 
-use super::{call, concerns, push};
+use std::sync::Arc;
+
+use super::{call, concerns, push_all};
 use crate::plan::tenant::known_workloads;
 use crate::shell::kinds::Kind;
-use crate::shell::table::{KindId, Name};
+use crate::shell::table::{Change, KindId, Mark, Name};
 use crate::shell::{Shared, relays, texts, workloads};
 
-/// Begins to follow what objects of a kind name beyond the five kinds.
-pub(super) fn follow<K: Kind>(ctx: &Shared) {
+/// Follows what objects name beyond the five kinds, where a change of one names something else.
+pub(super) fn follow<K: Kind>(ctx: &Shared, change: &Change<K>) {
+    let named = |side: &Option<Arc<K>>| -> Vec<Mark> {
+        let marks = side.iter().flat_map(|object| object.marks());
+        marks.filter(|mark| matches!(mark, Mark::Workload(..) | Mark::Relay(..) | Mark::Texts(..))).collect()
+    };
     match K::ID {
+        KindId::Tenant | KindId::Portal if named(&change.old) == named(&change.new) => {}
         KindId::Tenant => watch_workloads(ctx),
         KindId::Portal => {
             watch_relays(ctx);
@@ -28,8 +35,7 @@ fn watch_workloads(ctx: &Shared) {
         for namespace in &ctx.namespaces {
             let told = ctx.clone();
             tokio::spawn(workloads::watch(ctx.clone(), sort.clone(), namespace.clone(), move |namespace, workload| {
-                let concerns = concerns::of_workload(namespace, workload, &told.world.look());
-                concerns.iter().for_each(|concern| push(&told, concern));
+                push_all(&told, |tables| concerns::of_workload(namespace, workload, tables));
             }));
         }
     }
@@ -40,8 +46,7 @@ fn watch_relays(ctx: &Shared) {
     let begin = |name: Name| {
         let (served, told) = (ctx.clone(), ctx.clone());
         let changed = move |(namespace, secret): &Name| {
-            let concerns = concerns::of_relay(namespace, secret, &told.world.look());
-            concerns.iter().for_each(|concern| push(&told, concern));
+            push_all(&told, |tables| concerns::of_relay(namespace, secret, tables));
         };
         let serve = move |post| call(served.clone(), post);
         tokio::spawn(relays::follow(ctx.clone(), name, serve, changed)).abort_handle()
@@ -54,8 +59,7 @@ fn watch_texts(ctx: &Shared) {
     let begin = |name: Name| {
         let told = ctx.clone();
         let changed = move |(namespace, name): &Name, first| {
-            let concerns = concerns::of_texts(namespace, name, first, &told.world.look());
-            concerns.iter().for_each(|concern| push(&told, concern));
+            push_all(&told, |tables| concerns::of_texts(namespace, name, first, tables));
         };
         tokio::spawn(texts::follow(ctx.clone(), name, changed)).abort_handle()
     };

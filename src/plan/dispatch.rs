@@ -56,6 +56,14 @@ pub struct Fresh<'a> {
     pub expiration: Option<Timestamp>,
 }
 
+/// The try with which the mail of this serial would begin now.
+pub fn begun(serial: i64, fresh: &Fresh<'_>, me: &Me, now: Timestamp) -> Option<Attempt> {
+    match next(None, serial, fresh, me, now) {
+        Next::Deliver(attempt) => Some(attempt),
+        Next::Wait(_) | Next::Rest => None,
+    }
+}
+
 /// What to do next about the mail of this serial.
 pub fn next(last: Option<&Attempt>, serial: i64, fresh: &Fresh<'_>, me: &Me, now: Timestamp) -> Next {
     let begin = |number| {

@@ -265,9 +265,17 @@ fn unrecorded(
     Some(due)
 }
 
+/// How the names of accounts' own invitations end.
+const CHILD: &str = ".invite";
+
 /// The name of an account's own invitation.
 pub fn child_name(user: &str) -> String {
-    format!("{user}.invite")
+    format!("{user}{CHILD}")
+}
+
+/// The name of the account whose own invitation has, or would have, this name.
+pub fn parent_name(invitation: &str) -> Option<&str> {
+    invitation.strip_suffix(CHILD)
 }
 
 /// Whether this Invitation was made for the account of this name: by label and name, for a restore strips owner

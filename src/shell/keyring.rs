@@ -23,7 +23,7 @@ pub async fn ensured(ctx: &Context, namespace: &str, name: &str, answered: impl 
     let mut trouble = Trouble::new(KEYS.to_owned(), "cannot be read or made").shown_in(&ctx.troubles);
     while let Err(error) = ensure(ctx.client.clone(), namespace, name).await {
         let advice = match error.code() {
-            Some(401) => "the API server does not know who asks: look at the kubeconfig or the ServiceAccount's token",
+            Some(401) => trouble::UNKNOWN_CALLER,
             Some(403) => {
                 "the operator may not: give its ServiceAccount get, list and watch on it, and create on Secrets"
             }

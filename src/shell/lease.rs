@@ -233,7 +233,7 @@ impl Election {
 /// What somebody may do about it.
 fn advice(error: &Error) -> &'static str {
     match error.code() {
-        Some(401) => "the API server does not know who asks: look at the kubeconfig or the ServiceAccount's token",
+        Some(401) => trouble::UNKNOWN_CALLER,
         Some(403) => "the operator may not: give its ServiceAccount get and update on it, and create on Leases",
         Some(404) => "its namespace does not exist: look at --lease-namespace",
         _ => trouble::WAIT,

@@ -66,10 +66,10 @@ impl Rehearsal {
                 }
                 tables.portals.put(portal);
             }
-            objects.tenants.into_iter().for_each(|object| drop(tables.tenants.put(object)));
-            objects.users.into_iter().for_each(|object| drop(tables.users.put(object)));
-            objects.groups.into_iter().for_each(|object| drop(tables.groups.put(object)));
-            objects.invitations.into_iter().for_each(|object| drop(tables.invitations.put(object)));
+            tables.tenants.put_all(objects.tenants);
+            tables.users.put_all(objects.users);
+            tables.groups.put_all(objects.groups);
+            tables.invitations.put_all(objects.invitations);
         }
         Rehearsal { world }
     }

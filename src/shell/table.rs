@@ -199,6 +199,11 @@ impl<K: Row> Table<K> {
         Some(Change { old, new: Some(new) })
     }
 
+    /// Takes objects that were listed once.
+    pub fn put_all(&mut self, objects: impl IntoIterator<Item = K>) {
+        objects.into_iter().for_each(|object| drop(self.put(object)));
+    }
+
     /// Takes the API server's answer to an own write: never inserts, for the object may be gone since.
     pub fn absorb(&mut self, object: K) -> Option<Change<K>> {
         let known = self.rows.get(&name_of(object.metadata()))?;

@@ -13,6 +13,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Advice where the API server gave no answer, or has too much to do.
 pub const WAIT: &str = "none: the API server cannot be reached, or is busy";
 
+/// Advice where the API server refuses whoever asks.
+pub const UNKNOWN_CALLER: &str =
+    "the API server does not know who asks: look at the kubeconfig or the ServiceAccount's token";
+
 /// The troubles of the moment, each with what may be done about it.
 #[derive(Clone, Debug, Default)]
 pub struct Troubles(Arc<Mutex<BTreeMap<String, String>>>);

@@ -121,7 +121,7 @@ fn advice(error: &watcher::Error) -> &'static str {
         _ => 0,
     };
     match code {
-        401 => "the API server does not know who asks: look at the kubeconfig or the ServiceAccount's token",
+        401 => trouble::UNKNOWN_CALLER,
         403 => "the operator may not: give its ServiceAccount get, list and watch",
         404 => "the API server does not know the kind: apply the CRDs",
         410 => "nothing: the list is read again",

@@ -149,10 +149,7 @@ pub fn mail(invitation: &Invitation, seen: &Seen, purpose: Purpose, now: Timesta
         _ => record(&mut status, purpose).and_then(|record| record.attempt.clone()),
     };
     let fresh = Fresh { purpose, ..super::fresh(&invitation.spec, seen, &uid, now) };
-    let begun = || match dispatch::next(None, status.serial.unwrap_or(1), &fresh, &seen.settings.me, now) {
-        Next::Deliver(attempt) => Some(attempt),
-        Next::Wait(_) | Next::Rest => None,
-    };
+    let begun = || dispatch::begun(status.serial.unwrap_or(1), &fresh, &seen.settings.me, now);
     let attempt = recorded.or_else(begun)?;
     match purpose {
         Purpose::Invitation => delivery(invitation, seen, &attempt),

@@ -36,18 +36,11 @@ pub(super) fn activation(
     if dispatch.sent_time.is_none()
         && let Some((contact, url)) = wants_activation_mail(tenant, seen)
     {
-        let fresh = Fresh {
-            uid: &uid,
-            purpose: Purpose::Activation,
-            mail_domain: &seen.post.domain,
-            key_id: "",
-            expiration: None,
-        };
         // Somebody who mends the contact's address wants another mail, also after a refusal for good.
         let last = dispatch.attempt.as_ref().map_or(0, |attempt| attempt.serial);
         let same = dispatch.email.as_deref() == Some(contact.canonical());
         let serial = if same { last.max(1) } else { last + 1 };
-        match dispatch::next(dispatch.attempt.as_ref(), serial, &fresh, &seen.settings.me, now) {
+        match dispatch::next(dispatch.attempt.as_ref(), serial, &fresh(&uid, seen), &seen.settings.me, now) {
             Next::Deliver(attempt) if seen.place == Place::Free => {
                 effects.extend(
                     activation_letter(tenant, seen, &attempt, &contact, url).map(|d| Effect::Deliver(Box::new(d))),
@@ -61,6 +54,10 @@ pub(super) fn activation(
     }
     status.activation = (dispatch != Dispatch::default()).then_some(dispatch);
     wake
+}
+
+fn fresh<'a>(uid: &'a str, seen: &'a Seen) -> Fresh<'a> {
+    Fresh { uid, purpose: Purpose::Activation, mail_domain: &seen.post.domain, key_id: "", expiration: None }
 }
 
 /// To whom the activation mail goes, and which address it carries; None while it must not or need not go.
@@ -90,12 +87,7 @@ pub fn mail(tenant: &Tenant, seen: &Seen, now: Timestamp) -> Option<Delivery> {
     let (contact, url) = contact_and_url(tenant, seen)?;
     let recorded = tenant.status.as_ref().and_then(|s| s.activation.as_ref()?.attempt.clone());
     let uid = tenant.uid().unwrap_or_default();
-    let domain = &seen.post.domain;
-    let fresh = Fresh { uid: &uid, purpose: Purpose::Activation, mail_domain: domain, key_id: "", expiration: None };
-    let begun = || match dispatch::next(None, 1, &fresh, &seen.settings.me, now) {
-        Next::Deliver(attempt) => Some(attempt),
-        Next::Wait(_) | Next::Rest => None,
-    };
+    let begun = || dispatch::begun(1, &fresh(&uid, seen), &seen.settings.me, now);
     activation_letter(tenant, seen, &recorded.or_else(begun)?, &contact, url)
 }
 
